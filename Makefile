@@ -1,0 +1,60 @@
+# `make` prints the targets. Everything runs in .venv, which `make setup` builds from wheels.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.headscarp-$(shell cat pyproject.toml requirements.lock infra/web/package.json 2>/dev/null | cksum | cut -d' ' -f1)
+EVENT ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all lint types fmt bench docs models up down lock clean
+
+help: ## print the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## build .venv with all that is needed (python3 and make are enough)
+
+$(STAMP):
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13) and "headscarp needs Python 3.11 or 3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q uv==0.13.9
+	$(BIN)/python infra/setup/install.py
+	$(BIN)/python infra/web/fetch.py
+	rm -f .venv/.headscarp-*; touch $@
+
+demo: setup ## a quake, its ShakeMap, the map, a revision: the whole service on this machine (EVENT=<USGS id> for a real one)
+	@$(BIN)/headscarp demo $(if $(EVENT),--event $(EVENT))
+
+test: setup ## the tests, under 20 minutes on two cores
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-all: setup ## the tests that take longer too
+	@$(BIN)/python -m pytest
+
+lint: setup ## ruff and the import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+
+types: setup ## mypy, strict
+	@$(BIN)/mypy
+
+fmt: setup ## format the code
+	@$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .
+
+bench: setup ## speed, as ratios to limits measured in the same run
+	@$(BIN)/python bench/respond.py
+
+docs: setup ## build the documentation site into build/docs
+	@$(BIN)/mkdocs build -q --strict
+
+models: setup ## train the small released models again
+	@$(BIN)/headscarp train
+
+up: setup ## start the local services and leave them running
+	@$(BIN)/headscarp demo --services-only
+
+down: ## stop whatever a demo left running
+	@$(BIN)/headscarp demo --down
+
+lock: setup ## resolve requirements.lock anew
+	@$(BIN)/python infra/setup/lock.py

@@ -1,0 +1,195 @@
+"""What a model bundle says about itself; plain data, read by clients that never load the weights."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from headscarp.core.pci.table import Transform
+from headscarp.core.predictor import Quantity
+from headscarp.core.tiling import CropPlan
+from headscarp.errors import BadBundle
+
+FORMAT = "headscarp-bundle/1"
+MANIFEST_FILE = "manifest.json"
+WEIGHTS_FILE = "weights.safetensors"
+CARD_FILE = "CARD.md"
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+Configuration = Literal["A", "C"]
+"""Two networks that satisfy the paper's text: the plain reading, and an efficient one."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputChannel:
+    """How the network sees one cube channel."""
+
+    name: str
+    source: str
+    """Data source it depends on; channels of one source go missing together and share a validity plane."""
+    transform: Transform = "identity"
+    classes: int = 0
+    """Number of codes of a categorical channel (1..classes, 0 unknown); 0 for a continuous one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """What is needed to build the network before its weights are loaded."""
+
+    configuration: Configuration
+    width: int
+    """Channels of the first level, N in the paper."""
+    embedding: int = 4
+    """Channels a categorical input is embedded into."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """Identity, input contract and provenance of a bundle.
+
+    Raises:
+        BadBundle: a value that cannot be right; the message names the field.
+    """
+
+    name: str
+    version: str
+    inputs: tuple[InputChannel, ...]
+    required: frozenset[str]
+    """Channels without which the model cannot run; the score is NaN where one of them is NaN."""
+    architecture: Architecture
+    table_digest: str
+    """Digest of the PCI table whose channels it was trained on."""
+    plan: CropPlan = field(default_factory=CropPlan)
+    quantity: Quantity = "score"
+    weights_sha256: str = ""
+    trained_on: tuple[str, ...] = ()
+    """Event ids and synthetic worlds."""
+    synthetic: bool = False
+    """Whether any synthetic world was trained on."""
+    licence: str = "Apache-2.0"
+    attribution: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse contradictions."""
+        for problem, found in _problems(self).items():
+            if found:
+                raise BadBundle(f"manifest of {self.name!r}: {problem}")
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the cube channels, in input order."""
+        return tuple(channel.name for channel in self.inputs)
+
+    def to_json(self) -> str:
+        """The manifest as indented JSON, keys sorted."""
+        plain = asdict(self) | {"format": FORMAT, "required": sorted(self.required)}
+        return json.dumps(plain, indent=2, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Manifest:
+        """Read what `to_json` wrote.
+
+        Raises:
+            BadBundle: not JSON, another format, a field missing, unknown or of the wrong type.
+        """
+        try:
+            plain = json.loads(text)
+        except ValueError as error:
+            raise BadBundle(f"manifest: expected JSON, found {error}") from error
+        if not isinstance(plain, dict) or plain.pop("format", None) != FORMAT:
+            raise BadBundle(f"manifest: expected an object of format {FORMAT!r}")
+        return _from_plain(plain)
+
+    @classmethod
+    def load(cls, folder: Path) -> Manifest:
+        """Read `manifest.json` of a bundle folder.
+
+        Raises:
+            BadBundle: the file is absent or not a manifest; the message names it.
+        """
+        path = Path(folder) / MANIFEST_FILE
+        try:
+            return cls.from_json(path.read_bytes())
+        except OSError as error:
+            raise BadBundle(f"{path}: expected a bundle manifest, found {error.strerror}") from error
+        except BadBundle as error:
+            raise BadBundle(f"{path}: {error}") from error
+
+
+def _from_plain(plain: dict[str, Any]) -> Manifest:
+    """Build the value from decoded JSON."""
+    _expect_keys(plain, Manifest, "manifest")
+    _expect_types(plain)
+    typed = plain | {
+        "inputs": tuple(_value(InputChannel, item, "inputs") for item in plain["inputs"]),
+        "required": frozenset(plain["required"]),
+        "architecture": _value(Architecture, plain["architecture"], "architecture"),
+        "trained_on": tuple(plain["trained_on"]),
+        "attribution": tuple(plain["attribution"]),
+    }
+    try:
+        typed["plan"] = _value(CropPlan, plain["plan"], "plan")
+    except ValueError as error:
+        raise BadBundle(f"manifest field plan: {error}") from error
+    return Manifest(**typed)
+
+
+def _expect_keys(plain: Mapping[str, Any], kind: Any, where: str) -> None:
+    """Exactly the fields of the dataclass `kind`."""
+    expected, found = {f.name for f in fields(kind)}, set(plain)
+    if expected != found:
+        missing, unknown = sorted(expected - found), sorted(found - expected)
+        raise BadBundle(f"{where}: missing fields {missing}, unknown fields {unknown}")
+
+
+def _expect_types(plain: Mapping[str, Any]) -> None:
+    """JSON types of the manifest's own fields."""
+    lists = ("inputs", "required", "trained_on", "attribution")
+    kinds = dict.fromkeys(lists, list) | {"synthetic": bool, "architecture": dict, "plan": dict}
+    for name, value in plain.items():
+        kind = kinds.get(name, str)
+        if not isinstance(value, kind):
+            raise BadBundle(f"manifest field {name}: expected {kind.__name__}, found {value!r}")
+
+
+def _value(kind: Any, plain: Any, where: str) -> Any:
+    """An instance of a flat dataclass of strings and integers."""
+    if not isinstance(plain, dict):
+        raise BadBundle(f"manifest field {where}: expected an object, found {plain!r}")
+    _expect_keys(plain, kind, f"manifest field {where}")
+    for item in fields(kind):
+        expected = int if item.type == "int" else str
+        if type(plain[item.name]) is not expected:
+            raise BadBundle(
+                f"manifest field {where}.{item.name}: expected {expected.__name__}, found {plain[item.name]!r}"
+            )
+    return kind(**plain)
+
+
+def _problems(manifest: Manifest) -> dict[str, bool]:
+    """Each contradiction in words, and whether it was found."""
+    names, architecture = manifest.channels, manifest.architecture
+    transforms = {channel.transform for channel in manifest.inputs}
+    return {
+        "name and version must be safe in file names": not all(
+            SAFE_NAME.fullmatch(text) for text in (manifest.name, manifest.version)
+        ),
+        f"channels must be given, each once: {names}": not names or len(set(names)) != len(names),
+        f"required channels {sorted(manifest.required)} are not among {names}": not manifest.required <= set(names),
+        f"unknown transform in {sorted(transforms)}": not transforms <= set(get_args(Transform)),
+        "a channel has between 0 and 254 classes": not all(0 <= c.classes <= 254 for c in manifest.inputs),
+        f"unknown configuration {architecture.configuration!r}": architecture.configuration
+        not in get_args(Configuration),
+        f"width {architecture.width} and embedding {architecture.embedding} must be positive and small": not (
+            1 <= architecture.width <= 256 and 1 <= architecture.embedding <= 64
+        ),
+        f"unknown quantity {manifest.quantity!r}": manifest.quantity not in get_args(Quantity),
+        "weights_sha256 must be 64 hexadecimal digits": not (
+            manifest.weights_sha256 == "" or SHA256.fullmatch(manifest.weights_sha256)
+        ),
+    }

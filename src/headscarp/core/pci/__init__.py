@@ -1,0 +1,1 @@
+"""Primary control indicators (PCIs): the table that defines them and the kernels that compute them."""

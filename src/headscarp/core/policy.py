@@ -1,0 +1,56 @@
+"""Which quakes are answered: a pure decision over data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from headscarp.core.event import SHAKEMAP_EXPECTED_WITHIN, Event, ShakeMapId
+from headscarp.core.run import Run
+
+
+class Action(StrEnum):
+    """What to do about a quake now."""
+
+    RESPOND = "respond"
+    WAIT = "wait"
+    SKIP = "skip"
+
+
+class Decision(NamedTuple):
+    """An action and its reason, for the log."""
+
+    action: Action
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Which quakes matter."""
+
+    minimum_magnitude: float = 5.5
+    maximum_age: timedelta = timedelta(days=30)
+    """Older quakes in a feed are revisions of the past: a backfill's work, not the watch's."""
+
+
+def worth_a_look(event: Event, policy: Policy, now: datetime) -> bool:
+    """Whether a feed entry is worth fetching its details."""
+    return event.magnitude >= policy.minimum_magnitude and now - event.time <= policy.maximum_age
+
+
+def decide(event: Event, shakemap: ShakeMapId | None, *, known: Run | None, policy: Policy, now: datetime) -> Decision:
+    """What to do about an event whose preferred ShakeMap is `shakemap` and whose run is `known`."""
+    if not worth_a_look(event, policy, now):
+        return Decision(Action.SKIP, f"M {event.magnitude:.1f} of {event.time:%Y-%m-%d} is below the policy")
+    if shakemap is None:
+        until = event.time + SHAKEMAP_EXPECTED_WITHIN
+        if now > until:
+            return Decision(Action.SKIP, f"no ShakeMap came by {until:%Y-%m-%d %H:%M} UTC")
+        return Decision(Action.WAIT, f"no ShakeMap yet; waiting until {until:%Y-%m-%d %H:%M} UTC")
+    if known is None:
+        return Decision(Action.RESPOND, f"ShakeMap {shakemap} is new")
+    if known.claimable(now):
+        return Decision(Action.RESPOND, f"attempt {known.attempt} ended as {known.state}: {known.reason}")
+    return Decision(Action.SKIP, f"run is {known.state}")

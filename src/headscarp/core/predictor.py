@@ -1,0 +1,42 @@
+"""What every model looks like from outside: channels in, one raster out."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from headscarp.core.tiling import CropPlan
+from headscarp.core.types import Raster, Stack
+
+Quantity = Literal["score", "coverage"]
+"""An uncalibrated score in [0, 1], or the fraction of a cell's area covered by landslides."""
+
+
+class Predictor(Protocol):
+    """The in-process network, the endpoint, Nowicki Jessee 2018: all are used through this."""
+
+    @property
+    def name(self) -> str:
+        """Short name, safe in file names."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the output for equal input changes."""
+
+    @property
+    def quantity(self) -> Quantity:
+        """What the numbers mean."""
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Cube channels it reads, in the order of the first axis of its input."""
+
+    @property
+    def required(self) -> frozenset[str]:
+        """Channels without which it cannot run at all; others may be NaN throughout."""
+
+    @property
+    def plan(self) -> CropPlan | None:
+        """How it wants to be tiled; None when every pixel stands alone."""
+
+    def predict(self, stack: Stack) -> Raster:
+        """(channel, y, x) in physical units, NaN where missing, to (y, x); NaN where it has no answer."""

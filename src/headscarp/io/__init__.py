@@ -1,0 +1,1 @@
+"""Adapters to files, object stores and services."""

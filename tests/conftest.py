@@ -1,0 +1,49 @@
+"""Fixtures shared by all tests: where real data lie, and no credentials of anyone's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+
+for name in [n for n in os.environ if n.startswith(("AWS_", "HEADSCARP_", "PREFECT_"))]:
+    del os.environ[name]
+os.environ.update(AWS_ACCESS_KEY_ID="testing", AWS_SECRET_ACCESS_KEY="testing", AWS_REGION="us-east-1")
+
+
+def need(path: Path, what: str) -> Path:
+    """The path; skips where it is absent, fails where it must be present (CI)."""
+    if path.exists():
+        return path
+    message = f"{what} is not on this machine"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's root folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real events, ShakeMaps and USGS responses."""
+    return need(SHARED / "data", "the folder of real data")
+
+
+@pytest.fixture(scope="session")
+def shared_schemas() -> Path:
+    """JSON schemas of the STAC extensions."""
+    return need(SHARED / "schemas", "the folder of STAC extension schemas")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """Debian's Chromium."""
+    return need(Path("/usr/bin/chromium"), "Chromium")
