@@ -6,8 +6,7 @@ from prefect import flow, get_run_logger
 from prefect.deployments import run_deployment
 
 from headscarp.core.run import Run
-from headscarp.pipeline.assemble import identity_of, open_client, open_workshop, policy_of
-from headscarp.pipeline.watch import watch as look
+from headscarp.pipeline.assemble import watch_with
 from headscarp.settings import Settings
 
 
@@ -26,21 +25,9 @@ def dispatch(run: Run) -> None:
 @flow(name="watch")
 def watch() -> None:
     """One look; the schedule repeats it."""
-    settings = Settings()
     logger = get_run_logger()
-    workshop = open_workshop(settings)
-    with open_client(settings) as client:
-        sightings = look(
-            settings.feed,
-            client,
-            store=workshop.store,
-            ledger=workshop.ledger,
-            policy=policy_of(settings),
-            identity=lambda detail: identity_of(detail, workshop),
-            dispatch=dispatch,
-        )
-    for sighting in sightings:
-        logger.info("%s: %s, %s", sighting.event.title, sighting.decision.action, sighting.decision.reason)
+    for sighting in watch_with(Settings(), dispatch):
+        logger.info("%s: %s, %s", sighting.title, sighting.decision.action, sighting.decision.reason)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ Source = Annotated[
     str, typer.Argument(help="USGS event id, detail GeoJSON (file or URL), or event folder", show_default=False)
 ]
 StoreOption = Annotated[str | None, typer.Option("--store", help="Folder, file:// or s3://bucket/prefix URL")]
-ModelOption = Annotated[list[str] | None, typer.Option("--model", help="Model to run; repeat for more, first is published")]
+ModelOption = Annotated[list[str] | None, typer.Option("--model", help="Model to run; repeat for more")]
 EndpointOption = Annotated[str | None, typer.Option("--endpoint", help="URL of the inference endpoint")]
 SourcesOption = Annotated[Path | None, typer.Option("--sources", help="Source registry that overrides the public one")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines")]
@@ -145,10 +145,12 @@ def watch(
     settings = _settings(store=store, sources=sources)
     for sightings in attend(settings, interval=interval, once=once):
         if as_json:
-            _print_json([{"event": s.event.id, "action": s.decision.action, "reason": s.decision.reason} for s in sightings])
+            _print_json(
+                [{"event": s.event, "action": s.decision.action, "reason": s.decision.reason} for s in sightings]
+            )
             continue
         for sighting in sightings:
-            out.print(f"{sighting.event.title}: {sighting.decision.action}, {sighting.decision.reason}", highlight=False)
+            out.print(f"{sighting.title}: {sighting.decision.action}, {sighting.decision.reason}", highlight=False)
 
 
 @app.command()
@@ -188,8 +190,8 @@ def demo(
     event: Annotated[str | None, typer.Option(help="USGS event id; a synthetic quake where not given")] = None,
     folder: Annotated[Path, typer.Option(help="Where the demo keeps its store, logs and servers")] = Path(".demo"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget what an earlier demo published")] = False,  # noqa: FBT002
-    stay: Annotated[bool | None, typer.Option("--stay/--exit", help="Keep serving when done (default: on a terminal)")] = None,
-    services_only: Annotated[bool, typer.Option("--services-only", help="Start the servers and wait")] = False,  # noqa: FBT002
+    stay: Annotated[bool | None, typer.Option("--stay/--exit", help="Serve on when done, as on a terminal")] = None,
+    services_only: Annotated[bool, typer.Option("--services-only", help="Start servers and wait")] = False,  # noqa: FBT002
     down: Annotated[bool, typer.Option("--down", help="Stop what an earlier demo left running")] = False,  # noqa: FBT002
 ) -> None:
     """Run the whole service on this machine: S3, TorchServe, Prefect, a replayed quake, the map page."""

@@ -27,6 +27,7 @@ class Settings(BaseSettings):
         default="https://earthquake.usgs.gov", description="Base address of USGS feeds and event service"
     )
     feed: str = Field(default="4.5_day", description="Summary feed that is watched")
+    watch_event: str | None = Field(default=None, description="Watch this one event instead of the feed")
     sources: Path | None = Field(default=None, description="Source registry that overrides the public one, YAML")
     endpoint: str | None = Field(default=None, description="Inference endpoint; none means the in-process model")
     endpoint_token_file: Path | None = Field(default=None, description="TorchServe key_file.json of the endpoint")

@@ -22,7 +22,14 @@ def shaking(west: float, north: float, pga: np.ndarray) -> Shaking:
 
 @pytest.mark.parametrize(
     ("longitude", "latitude", "epsg"),
-    [(84.7, 28.2, 32645), (20.6, 38.7, 32634), (-180.0, 51.0, 32601), (180.0, 51.0, 32601), (179.9, -17.0, 32760), (102.3, 28.5, 32648)],
+    [
+        (84.7, 28.2, 32645),
+        (20.6, 38.7, 32634),
+        (-180.0, 51.0, 32601),
+        (180.0, 51.0, 32601),
+        (179.9, -17.0, 32760),
+        (102.3, 28.5, 32648),
+    ],
 )
 def test_zone_of_a_point(longitude: float, latitude: float, epsg: int) -> None:
     assert utm_crs(longitude, latitude).to_epsg() == epsg

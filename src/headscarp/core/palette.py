@@ -90,7 +90,7 @@ class Palette:
 COVERAGE = Palette(
     name="usgs_areal_coverage",
     title="Area covered by landslides",
-    note="Share of each cell's area expected to be covered by landslides; below 0.2 % not drawn. A model, not observed.",
+    note="Share of each cell's area expected to be under landslides; below 0.2 % not drawn. A model, not observed.",
     bins=(
         Bin(0.002, (240, 240, 179), "0.2 to 1 % of the area"),
         Bin(0.01, (230, 199, 46), "1 to 2 % of the area"),

@@ -35,14 +35,14 @@ class Policy:
     """Older quakes in a feed are revisions of the past: a backfill's work, not the watch's."""
 
 
-def worth_a_look(event: Event, policy: Policy, now: datetime) -> bool:
-    """Whether a feed entry is worth fetching its details."""
-    return event.magnitude >= policy.minimum_magnitude and now - event.time <= policy.maximum_age
+def worth_a_look(magnitude: float | None, time: datetime, *, policy: Policy, now: datetime) -> bool:
+    """Whether a quake of this magnitude and origin time is one to answer; an unknown magnitude is not."""
+    return magnitude is not None and magnitude >= policy.minimum_magnitude and now - time <= policy.maximum_age
 
 
 def decide(event: Event, shakemap: ShakeMapId | None, *, known: Run | None, policy: Policy, now: datetime) -> Decision:
     """What to do about an event whose preferred ShakeMap is `shakemap` and whose run is `known`."""
-    if not worth_a_look(event, policy, now):
+    if not worth_a_look(event.magnitude, event.time, policy=policy, now=now):
         return Decision(Action.SKIP, f"M {event.magnitude:.1f} of {event.time:%Y-%m-%d} is below the policy")
     if shakemap is None:
         until = event.time + SHAKEMAP_EXPECTED_WITHIN

@@ -16,4 +16,4 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def compiled(function: Function) -> Function:
     """The function compiled at its first call; arithmetic as numpy's: 1 / 0 is infinite."""
-    return cast(Function, njit(cache=True, nogil=True, error_model="numpy")(function))
+    return cast("Function", njit(cache=True, nogil=True, error_model="numpy")(function))

@@ -60,28 +60,28 @@ def _segments(lines: Sequence[NDArray[np.float64]]) -> Segments:
 @compiled
 def _two_passes(mask: Mask, height: float, width: float, limit: float, out: Raster) -> None:
     """First along columns, then along rows."""
-    _column_distance(mask, height, limit, out)
+    _pixels_along_column(mask, out)
     columns = mask.shape[1]
-    squared, seats, starts = np.empty(columns), np.empty(columns, dtype=np.int64), np.empty(columns + 1)
+    squared, envelope = np.empty(columns), np.empty((2, columns + 1))
     for y in range(mask.shape[0]):
         for x in range(columns):
-            squared[x] = np.float64(out[y, x]) ** 2 if out[y, x] <= limit else np.inf
-        _row_distance(squared, width, limit, seats, starts, out[y])
+            metres = np.float64(out[y, x]) * height
+            squared[x] = metres * metres if metres <= limit else np.inf
+        _row_distance(squared, width, limit, envelope, out[y])
 
 
 @compiled
-def _column_distance(mask: Mask, height: float, limit: float, out: Raster) -> None:
-    """Metres to the nearest true cell of the same column; more than `limit` where there is none."""
+def _pixels_along_column(mask: Mask, out: Raster) -> None:
+    """Pixels to the nearest true one of the same column; infinite where there is none."""
     rows, columns = mask.shape
-    far = 2.0 * limit + 1.0
     for x in range(columns):
-        out[0, x] = 0.0 if mask[0, x] else far
+        out[0, x] = 0.0 if mask[0, x] else np.inf
     for y in range(1, rows):
         for x in range(columns):
-            out[y, x] = 0.0 if mask[y, x] else min(out[y - 1, x] + height, far)
+            out[y, x] = 0.0 if mask[y, x] else out[y - 1, x] + np.float32(1.0)
     for y in range(rows - 2, -1, -1):
         for x in range(columns):
-            out[y, x] = min(out[y, x], out[y + 1, x] + height)
+            out[y, x] = min(out[y, x], out[y + 1, x] + np.float32(1.0))
 
 
 @compiled
@@ -89,11 +89,11 @@ def _row_distance(
     squared: NDArray[np.float64],
     width: float,
     limit: float,
-    seats: NDArray[np.int64],
-    starts: NDArray[np.float64],
+    envelope: NDArray[np.float64],
     out: NDArray[np.float32],
 ) -> None:
     """Lower envelope of the parabolas that stand on the squared distances along columns."""
+    seats, starts = envelope
     top = -1
     for x in range(squared.size):
         if squared[x] == np.inf:
@@ -101,7 +101,7 @@ def _row_distance(
         start = -np.inf
         while top >= 0:
             seat = seats[top]
-            lift = (squared[x] - squared[seat]) / (width * width)
+            lift = (squared[x] - squared[int(seat)]) / (width * width)
             start = (lift + x * x - seat * seat) / (2.0 * (x - seat))
             if start > starts[top]:
                 break
@@ -117,7 +117,7 @@ def _row_distance(
     for x in range(squared.size):
         while starts[k + 1] < x:
             k += 1
-        out[x] = min(np.sqrt(((x - seats[k]) * width) ** 2 + squared[seats[k]]), limit)
+        out[x] = min(np.sqrt(((x - seats[k]) * width) ** 2 + squared[int(seats[k])]), limit)
 
 
 @compiled
@@ -158,7 +158,8 @@ def _nearest_to_tile(
     for k in range(segments.shape[0]):
         distances[k] = np.sqrt(_squared_distance(segments[k], centre_x, centre_y))
     least = distances.min() if distances.size else 0.0
-    return segments[distances <= min(least + 2.0 * reach, limit + reach)]
+    near: Segments = segments[distances <= min(least + 2.0 * reach, limit + reach)]
+    return near
 
 
 @compiled
@@ -190,4 +191,5 @@ def _squared_distance(segment: NDArray[np.float64], x: float, y: float) -> float
     share = (to_x * along_x + to_y * along_y) / length if length > 0.0 else 0.0
     share = min(max(share, 0.0), 1.0)
     off_x, off_y = to_x - share * along_x, to_y - share * along_y
-    return off_x * off_x + off_y * off_y
+    squared: float = off_x * off_x + off_y * off_y
+    return squared

@@ -1,4 +1,8 @@
-"""Where water goes: depressions filled, one receiver for every cell, cells counted downstream."""
+"""Where water goes: depressions filled, one receiver for every cell, cells counted downstream.
+
+Cells are numbered row by row in the array with a rim of one cell around it, so that every cell of
+the array has eight neighbours at fixed steps.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +14,15 @@ from numpy.typing import NDArray
 from headscarp.core.pci.compiled import compiled
 from headscarp.core.types import Mask, Raster
 
-BUCKET_M = 0.25
+BUCKET_M = 1.0 / 64.0
 """Width of the buckets that replace one large queue; results do not depend on it."""
 
-_DY = np.array([-1, -1, -1, 0, 0, 1, 1, 1])
-_DX = np.array([-1, 0, 1, -1, 1, -1, 0, 1])
+_LAST, _UNSEEN = np.int32(-1), np.int32(-2)
 Cells = NDArray[np.int32]
 
 
 class Flow(NamedTuple):
-    """Drainage of an area; cells are numbered row by row."""
+    """Drainage of an area; cells by number, see the module."""
 
     level: Raster
     """(y, x) elevation with depressions filled, m; NaN where not land."""
@@ -39,21 +42,35 @@ def drainage(elevation: Raster, land: Mask, *, height_m: float, width_m: float) 
     Barnes et al. (2014), https://doi.org/10.1016/j.cageo.2013.04.024;
     O'Callaghan and Mark (1984), https://doi.org/10.1016/S0734-189X(84)80011-0.
     """
-    land = land & np.isfinite(elevation)
-    sea = ~land & np.isfinite(elevation)
-    level = np.where(land, elevation, np.float32(np.nan)).ravel()
+    surface = np.pad(elevation, 1, constant_values=np.nan)
+    sea = np.pad(~land, 1) & np.isfinite(surface)
+    level = np.where(sea, np.float32(np.nan), surface).ravel()
     receiver = np.full(level.size, -1, dtype=np.int32)
-    if not land.any():
-        return Flow(level.reshape(land.shape), receiver, np.empty(0, dtype=np.int32))
-    order = _flood(level, receiver, land.shape, float(np.nanmin(level)), float(np.nanmax(level)))
-    surface = np.where(sea.ravel(), elevation.ravel(), level)
-    _descend(surface, sea.ravel(), receiver, order, land.shape, (height_m, width_m))
-    return Flow(level.reshape(land.shape), receiver, order)
+    steps, lengths = _steps(surface.shape[1], height_m, width_m)
+    if np.isnan(level).all():
+        return Flow(np.full_like(elevation, np.nan), receiver, np.empty(0, dtype=np.int32))
+    order = _flood(level, receiver, steps, float(np.nanmin(level)), float(np.nanmax(level)))
+    filled = np.where(sea.ravel(), surface.ravel(), level)
+    _descend(filled, sea.ravel(), steps, lengths, receiver)
+    return Flow(level.reshape(surface.shape)[1:-1, 1:-1].copy(), receiver, order)
+
+
+def contributing_cells(flow: Flow) -> NDArray[np.int32]:
+    """(y, x) number of cells that drain through each, itself included; 0 where not land."""
+    rows, columns = flow.level.shape
+    return _count(flow.receiver, flow.order).reshape(rows + 2, columns + 2)[1:-1, 1:-1]
+
+
+def _steps(columns: int, height_m: float, width_m: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """(8,) differences of number to the neighbours in row-major order, and their distances in metres."""
+    around = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x]
+    steps = np.array([y * columns + x for y, x in around])
+    return steps, np.array([np.hypot(y * height_m, x * width_m) for y, x in around])
 
 
 @compiled
-def contributing_cells(receiver: Cells, order: Cells) -> Cells:
-    """(cells,) number of cells that drain through each, itself included; 0 where not land."""
+def _count(receiver: Cells, order: Cells) -> Cells:
+    """(cells,) cells upstream, from the last flooded to the first."""
     cells = np.zeros(receiver.size, dtype=np.int32)
     for k in range(order.size - 1, -1, -1):
         cell = order[k]
@@ -64,21 +81,20 @@ def contributing_cells(receiver: Cells, order: Cells) -> Cells:
 
 
 @compiled
-def _flood(level: Raster, parent: Cells, shape: tuple[int, int], lowest: float, highest: float) -> Cells:
-    """Raise `level` to its outlet's, note where the flood came from, return the order of flooding.
+def _flood(level: Raster, parent: Cells, steps: NDArray[np.int64], lowest: float, highest: float) -> Cells:
+    """Raise `level` to its outlet's, note where the flood came from on flats, return its order.
 
     Cells wait in buckets by level and are sorted, by level and then number, only when their
     bucket is reached. Cells no higher than the water are appended to `order` at once: there it
     serves as the queue, so flats are flooded from their outlet in breadth.
     """
-    seen = np.isnan(level)
+    outside = np.isnan(level)
     buckets = np.full(int((highest - lowest) / BUCKET_M) + 1, -1, dtype=np.int32)
-    following = np.full(level.size, -1, dtype=np.int32)
-    order = np.empty(level.size - seen.sum(), dtype=np.int32)
+    following = np.where(outside, _LAST, _UNSEEN)
+    order = np.empty(level.size - outside.sum(), dtype=np.int32)
     heap = np.empty(1024, dtype=np.int32)
-    for cell in _outlets(seen, shape):
+    for cell in _outlets(outside, steps):
         _stack(buckets, following, int((level[cell] - lowest) / BUCKET_M), cell)
-        seen[cell] = True
     done = queued = 0
     for bucket in range(buckets.size):
         heap, waiting = _gather(heap, level, buckets, following, bucket)
@@ -89,13 +105,13 @@ def _flood(level: Raster, parent: Cells, shape: tuple[int, int], lowest: float, 
                 waiting -= 1
             cell = order[done]
             done += 1
-            for k in range(8):
-                neighbour = _neighbour(cell, k, shape)
-                if neighbour < 0 or seen[neighbour]:
+            for step in steps:
+                neighbour = cell + step
+                if following[neighbour] != _UNSEEN:
                     continue
-                seen[neighbour] = True
-                parent[neighbour] = cell
+                following[neighbour] = _LAST
                 if level[neighbour] <= level[cell]:
+                    parent[neighbour] = cell
                     level[neighbour] = level[cell]
                     order[queued] = neighbour
                     queued += 1
@@ -110,16 +126,13 @@ def _flood(level: Raster, parent: Cells, shape: tuple[int, int], lowest: float, 
 
 
 @compiled
-def _outlets(outside: NDArray[np.bool_], shape: tuple[int, int]) -> Cells:
-    """Cells at the edge of the array or beside a cell that is not land."""
+def _outlets(outside: NDArray[np.bool_], steps: NDArray[np.int64]) -> Cells:
+    """Cells beside one that is not land, the rim included."""
     found = np.zeros(outside.size, dtype=np.bool_)
     for cell in range(outside.size):
-        if outside[cell]:
-            continue
-        for k in range(8):
-            neighbour = _neighbour(cell, k, shape)
-            if neighbour < 0 or outside[neighbour]:
-                found[cell] = True
+        if not outside[cell]:
+            for step in steps:
+                found[cell] |= outside[cell + step]
     return np.nonzero(found)[0].astype(np.int32)
 
 
@@ -127,33 +140,21 @@ def _outlets(outside: NDArray[np.bool_], shape: tuple[int, int]) -> Cells:
 def _descend(
     surface: NDArray[np.float32],
     sea: NDArray[np.bool_],
+    steps: NDArray[np.int64],
+    lengths: NDArray[np.float64],
     receiver: Cells,
-    order: Cells,
-    shape: tuple[int, int],
-    pixel: tuple[float, float],
 ) -> None:
     """Point every cell that has a lower neighbour at the steepest; others keep the flood's way."""
-    for cell in order:
+    for cell in range(surface.size):
+        if sea[cell] or np.isnan(surface[cell]):
+            continue
         steepest, chosen = 0.0, -1
         for k in range(8):
-            neighbour = _neighbour(cell, k, shape)
-            if neighbour < 0:
-                continue
-            fall = np.float64(surface[cell]) - surface[neighbour]
-            steepness = fall / np.hypot(_DY[k] * pixel[0], _DX[k] * pixel[1])
-            if steepness > steepest:
-                steepest, chosen = steepness, neighbour
+            fall = np.float64(surface[cell]) - surface[cell + steps[k]]
+            if fall > steepest * lengths[k]:
+                steepest, chosen = fall / lengths[k], cell + steps[k]
         if chosen >= 0:
             receiver[cell] = -1 if sea[chosen] else chosen
-
-
-@compiled
-def _neighbour(cell: int, k: int, shape: tuple[int, int]) -> int:
-    """The number of neighbour `k`, -1 outside the array."""
-    y, x = cell // shape[1] + _DY[k], cell % shape[1] + _DX[k]
-    if y < 0 or x < 0 or y >= shape[0] or x >= shape[1]:
-        return -1
-    return int(y * shape[1] + x)
 
 
 @compiled

@@ -13,15 +13,17 @@ from headscarp.core.pci.compiled import compiled
 from headscarp.core.types import Raster
 
 _TILE = 512
+"""Columns summed at a time; a constant, so that the loop over them is compiled to wide instructions."""
 
 
 def focal_mean(values: Raster, weights: NDArray[np.float64], *, least_share: float) -> NDArray[np.float64]:
-    """Weighted mean over the valid cells of a window of odd sides (h, w).
+    """Weighted mean over the valid cells of a square window of odd side (n, n).
 
     NaN where the centre is missing or valid cells hold less than `least_share` of the weight.
     """
-    ry, rx = weights.shape[0] // 2, weights.shape[1] // 2
-    padded = np.pad(values, ((ry, ry), (rx, rx)), constant_values=np.nan)
+    half = weights.shape[0] // 2
+    spare = -values.shape[1] % _TILE
+    padded = np.pad(values, ((half, half), (half, half + spare)), constant_values=np.nan)
     out = np.empty(values.shape)
     offsets = np.argwhere(weights != 0.0)
     _focal_mean(padded, offsets, weights[weights != 0.0], least_share * weights.sum(), out)
@@ -66,23 +68,50 @@ def window_count(mask: NDArray[np.bool_], half: int) -> NDArray[np.int32]:
 def _focal_mean(
     padded: Raster, offsets: NDArray[np.int64], weights: NDArray[np.float64], least: float, out: NDArray[np.float64]
 ) -> None:
-    """Fill `out`; the padding of `padded` is the reach of the offsets."""
+    """Fill `out`; the padding of `padded` is the reach of the offsets and fills up the last tile."""
     rows, columns = out.shape
-    valid = ~np.isnan(padded)
-    filled = np.where(valid, padded, np.float32(0.0))
+    side = padded.shape[0] - rows + 1
+    valid = np.where(np.isnan(padded), np.float32(0.0), np.float32(1.0))
+    filled = np.where(np.isnan(padded), np.float32(0.0), padded)
     total, weight = np.empty(_TILE), np.empty(_TILE)
     for left in range(0, columns, _TILE):
         width = min(_TILE, columns - left)
+        gaps = _rows_with_gaps(valid, left, left + width + side - 1)
         for y in range(rows):
-            total[:] = 0.0
-            weight[:] = 0.0
-            for k in range(weights.size):
-                line, start, w = y + offsets[k, 0], left + offsets[k, 1], weights[k]
-                for x in range(width):
-                    total[x] += w * filled[line, start + x]
-                    weight[x] += w * valid[line, start + x]
+            _weighted_sum(filled, (y, left), offsets, weights, total)
+            if gaps[y : y + side].any():
+                _weighted_sum(valid, (y, left), offsets, weights, weight)
+            else:
+                weight[:] = weights.sum()
             for x in range(width):
                 out[y, left + x] = total[x] / weight[x] if weight[x] >= least else np.nan
+
+
+@compiled
+def _rows_with_gaps(valid: Raster, left: int, right: int) -> NDArray[np.bool_]:
+    """(rows,) whether any cell between two columns is missing."""
+    gaps = np.zeros(valid.shape[0], dtype=np.bool_)
+    for y in range(valid.shape[0]):
+        gaps[y] = valid[y, left:right].min() == 0.0
+    return gaps
+
+
+@compiled
+def _weighted_sum(
+    values: Raster,
+    corner: tuple[int, int],
+    offsets: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    total: NDArray[np.float64],
+) -> None:
+    """Sum of a tile's shifted copies of one row, each times its weight, in the order of the offsets."""
+    total[:] = 0.0
+    for k in range(weights.size):
+        start = corner[1] + offsets[k, 1]
+        shifted = values[corner[0] + offsets[k, 0]][start : start + _TILE]
+        weight = weights[k]
+        for x in range(_TILE):
+            total[x] += weight * shifted[x]
 
 
 @compiled

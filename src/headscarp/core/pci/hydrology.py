@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from headscarp.core.pci.compiled import compiled
 from headscarp.core.pci.flow import contributing_cells, drainage
 from headscarp.core.pci.lattice import PixelSize
 from headscarp.core.types import Mask, Raster
@@ -34,12 +36,20 @@ def hydrology(elevation: Raster, land: Mask, slope: Raster, pixel: PixelSize) ->
     https://doi.org/10.1080/02626667909491834. The sea has no wetness (NaN) and no streams (0).
     """
     flow = drainage(elevation, land, height_m=pixel.y, width_m=pixel.x)
-    cells = contributing_cells(flow.receiver, flow.order).reshape(elevation.shape)
-    area = np.minimum(cells * pixel.area_m2, CHANNEL_AREA_M2)
-    tangent = np.maximum(np.tan(np.radians(slope, dtype=np.float64)), LEAST_TANGENT)
-    drained = cells > 0
-    wetness = np.full(elevation.shape, np.nan, dtype=np.float32)
-    wetness[drained] = np.log(area[drained] / pixel.mean / tangent[drained])
-    streams = (area >= CHANNEL_AREA_M2).astype(np.float32)
+    cells = contributing_cells(flow)
+    wetness = np.empty(elevation.shape, dtype=np.float32)
+    _wetness(cells, slope, pixel.area_m2, pixel.mean, wetness)
+    streams = (cells * pixel.area_m2 >= CHANNEL_AREA_M2).astype(np.float32)
     streams[np.isnan(elevation)] = np.nan
     return Hydrology(wetness, streams)
+
+
+@compiled
+def _wetness(cells: NDArray[np.int32], slope: Raster, cell_m2: float, side_m: float, out: Raster) -> None:
+    """ln(a / tan b) where anything drains, NaN elsewhere."""
+    for y in range(out.shape[0]):
+        for x in range(out.shape[1]):
+            area = min(cells[y, x] * cell_m2, CHANNEL_AREA_M2)
+            tangent = np.tan(np.radians(np.float64(slope[y, x])))
+            tangent = LEAST_TANGENT if tangent < LEAST_TANGENT else tangent
+            out[y, x] = np.log(area / (side_m * tangent)) if area > 0.0 else np.nan

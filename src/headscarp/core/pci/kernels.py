@@ -101,7 +101,7 @@ def _fault_distance(inputs: Inputs, grid: GeoBox) -> Outputs:
 def _focal_mechanism(inputs: Inputs, grid: GeoBox) -> Outputs:
     rake = inputs.get("event.rake")
     if rake is not None and not isinstance(rake, float | int):
-        raise ValueError(f"expected 'event.rake' in degrees or None, found {type(rake).__name__}")  # noqa: TRY004
+        raise ValueError(f"expected 'event.rake' in degrees or None, found {type(rake).__name__}")
     out = rake_planes(rake, (int(grid.shape[0]), int(grid.shape[1])))
     return {"rake_sin": out.sine, "rake_cos": out.cosine}
 

@@ -34,7 +34,7 @@ def roughness(elevation: Raster, pixel: PixelSize) -> Raster:
     window has a normal.
     """
     out = np.empty(elevation.shape, dtype=np.float32)
-    _ruggedness(elevation, pixel.y, pixel.x, half_side_px(ROUGHNESS_SIDE_M, pixel), out)
+    _ruggedness(elevation, (pixel.y, pixel.x), half_side_px(ROUGHNESS_SIDE_M, pixel), out)
     return out
 
 
@@ -48,7 +48,7 @@ def topographic_position(elevation: Raster, pixel: PixelSize) -> Raster:
 
 
 @compiled
-def _ruggedness(z: Raster, height: float, width: float, half: int, out: Raster) -> None:
+def _ruggedness(z: Raster, pixel: tuple[float, float], half: int, out: Raster) -> None:
     """Rows of normals summed along x wait in a ring until their window is complete."""
     rows, columns = z.shape
     side = 2 * half + 1
@@ -60,7 +60,7 @@ def _ruggedness(z: Raster, height: float, width: float, half: int, out: Raster) 
         sums = ring[y % side]
         sums[:] = 0.0
         if y < rows:
-            gradient_row(z, y, height, width, east, north)
+            gradient_row(z, y, pixel, east, north)
             _unit_normals(z[y], east, north, normals[:, half : half + columns])
             _sum_along(normals, sums)
         if y >= half:
@@ -68,8 +68,9 @@ def _ruggedness(z: Raster, height: float, width: float, half: int, out: Raster) 
 
 
 @compiled
-def _unit_normals(z: NDArray[np.float32], east: NDArray[np.float64], north: NDArray[np.float64],
-                  normals: NDArray[np.float64]) -> None:
+def _unit_normals(
+    z: NDArray[np.float32], east: NDArray[np.float64], north: NDArray[np.float64], normals: NDArray[np.float64]
+) -> None:
     """East, north and up part of the unit normal and 1; all 0 where there is none."""
     for x in range(z.size):
         length = np.sqrt(1.0 + east[x] * east[x] + north[x] * north[x])

@@ -21,7 +21,7 @@ Role = Literal["feature", "support"]
 Resampling = Literal["nearest", "mode", "bilinear", "cubic", "average", "bilinear_ln"]
 Transform = Literal["identity", "ln", "log1p", "log10", "code"]
 
-UNITS = frozenset({"m", "degree", "1", "m-1", "g", "cm s-1", "m s-1", "ln", "code", "km2"})
+UNITS = frozenset({"m", "degree", "1", "0.01 m-1", "g", "cm s-1", "m s-1", "ln", "code", "km2"})
 CATEGORICAL_RESAMPLING = frozenset({"nearest", "mode"})
 
 

@@ -2,7 +2,8 @@
 
 Missing neighbours (NaN, or outside the array) of a gradient are mirrored through the centre, so a
 plane keeps its slope along voids and edges; where both of two opposite axis neighbours are missing
-the gradient is NaN. Curvature is NaN where any of the nine elevations is missing.
+the gradient is NaN. Curvature is NaN within four pixels of a missing elevation: a Gaussian cut on one
+side shifts the surface by a share of the slope, which is far more than any curvature.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ SMOOTHING_PX = 1.0
 SMOOTHING_RADIUS_PX = 3
 
 _FLAT_GRADIENT = float(np.tan(np.radians(FLAT_DEGREES)))
+_WHOLE = 1.0 - 1e-9
+"""All of a window, whatever the order its weights were summed in."""
 _DEGREES = float(180.0 / np.pi)
 Row = NDArray[np.float64]
 
@@ -50,7 +53,7 @@ def slope_aspect(elevation: Raster, pixel: PixelSize) -> SlopeAspect:
     NaN where the elevation is missing; below `FLAT_DEGREES` the direction is (0, 0).
     """
     out = np.empty((3, *elevation.shape), dtype=np.float32)
-    _slope_aspect(elevation, pixel.y, pixel.x, out)
+    _slope_aspect(elevation, (pixel.y, pixel.x), out)
     return SlopeAspect(out[0], out[1], out[2])
 
 
@@ -61,7 +64,7 @@ def curvature(elevation: Raster, pixel: PixelSize) -> Curvature:
     profile form of Mitasova and Hofierka (1993), https://doi.org/10.1007/BF00893171, signed so
     that ridges and noses are positive. 0 where the smoothed surface is flatter than `FLAT_DEGREES`.
     """
-    smooth = focal_mean(elevation, gaussian_weights(SMOOTHING_PX, SMOOTHING_RADIUS_PX), least_share=0.0)
+    smooth = focal_mean(elevation, gaussian_weights(SMOOTHING_PX, SMOOTHING_RADIUS_PX), least_share=_WHOLE)
     out = np.full((2, *elevation.shape), np.nan, dtype=np.float32)
     _curvature(smooth, pixel.y, pixel.x, out)
     return Curvature(out[0], out[1])
@@ -74,9 +77,10 @@ def gaussian_weights(sigma_px: float, radius_px: int) -> NDArray[np.float64]:
 
 
 @compiled
-def gradient_row(z: Raster, y: int, height: float, width: float, east: Row, north: Row) -> None:
+def gradient_row(z: Raster, y: int, pixel: tuple[float, float], east: Row, north: Row) -> None:
     """Write dz/dx (east) and dz/dy (north) of row `y` by Horn's differences into two rows."""
     rows, columns = z.shape
+    height, width = pixel
     if 0 < y < rows - 1:
         up, here, down = z[y - 1], z[y], z[y + 1]
         for x in range(1, columns - 1):
@@ -87,11 +91,11 @@ def gradient_row(z: Raster, y: int, height: float, width: float, east: Row, nort
     for x in range(columns):
         inside = 0 < y < rows - 1 and 0 < x < columns - 1
         if not inside or np.isnan(east[x]) or np.isnan(north[x]):
-            east[x], north[x] = _gradient_at_gap(z, y, x, height, width)
+            east[x], north[x] = _gradient_at_gap(z, y, x, pixel)
 
 
 @compiled
-def _gradient_at_gap(z: Raster, y: int, x: int, height: float, width: float) -> tuple[float, float]:
+def _gradient_at_gap(z: Raster, y: int, x: int, pixel: tuple[float, float]) -> tuple[float, float]:
     """Horn's differences where a neighbour is missing."""
     centre = np.float64(z[y, x])
     n, s = _opposite(z, y, x, -1, 0)
@@ -104,7 +108,7 @@ def _gradient_at_gap(z: Raster, y: int, x: int, height: float, width: float) -> 
         nw, se = n + w - centre, s + e - centre
     east = (ne - sw) + (se - nw) + 2.0 * (e - w)
     north = (ne - sw) - (se - nw) + 2.0 * (n - s)
-    return east / (8.0 * width), north / (8.0 * height)
+    return east / (8.0 * pixel[1]), north / (8.0 * pixel[0])
 
 
 @compiled
@@ -146,14 +150,14 @@ def arctangent(value: float) -> float:
 
 
 @compiled
-def _slope_aspect(z: Raster, height: float, width: float, out: NDArray[np.float32]) -> None:
+def _slope_aspect(z: Raster, pixel: tuple[float, float], out: NDArray[np.float32]) -> None:
     east, north = np.empty(z.shape[1]), np.empty(z.shape[1])
     for y in range(z.shape[0]):
-        gradient_row(z, y, height, width, east, north)
+        gradient_row(z, y, pixel, east, north)
         slope, sine, cosine = out[0, y], out[1, y], out[2, y]
         for x in range(z.shape[1]):
             steepness = np.sqrt(east[x] * east[x] + north[x] * north[x])
-            steepness = steepness if z[y, x] == z[y, x] else np.nan  # noqa: PLR0124
+            steepness = np.nan if np.isnan(z[y, x]) else steepness
             flat = steepness < _FLAT_GRADIENT
             scale = 0.0 if flat else -1.0 / steepness
             slope[x] = arctangent(steepness) * _DEGREES
@@ -177,8 +181,9 @@ def _curvature(z: NDArray[np.float64], height: float, width: float, out: NDArray
             t = (total - 3.0 * (here[x - 1] + here[x] + here[x + 1])) / (3.0 * height * height)
             s = (up[x + 1] + down[x - 1] - up[x - 1] - down[x + 1]) / (4.0 * width * height)
             g = p * p + q * q
-            tangential = -(q * q * r - 2.0 * p * q * s + p * p * t) / (g * np.sqrt(1.0 + g))
-            along = -(p * p * r + 2.0 * p * q * s + q * q * t) / (g * (1.0 + g) ** 1.5)
+            secant = np.sqrt(1.0 + g)
+            tangential = -(q * q * r - 2.0 * p * q * s + p * p * t) / (g * secant)
+            along = -(p * p * r + 2.0 * p * q * s + q * q * t) / (g * (1.0 + g) * secant)
             flat = g < _FLAT_GRADIENT * _FLAT_GRADIENT
             plan[x] = 0.0 if flat else _clipped(100.0 * tangential)
             profile[x] = 0.0 if flat else _clipped(100.0 * along)

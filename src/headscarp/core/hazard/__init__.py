@@ -1,0 +1,1 @@
+"""Hazard models and ground motion that are closed formulas."""

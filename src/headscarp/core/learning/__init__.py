@@ -1,0 +1,1 @@
+"""Labels, splits and scores: what training and evaluation compute without torch."""

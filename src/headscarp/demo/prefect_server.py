@@ -1,0 +1,137 @@
+"""A Prefect server on SQLite, its deployments and a worker, all inside one folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import httpx
+
+from headscarp.demo.processes import LOOPBACK, Child, Service, Supervisor, free_ports
+from headscarp.errors import Unavailable
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class PrefectServer:
+    """A running Prefect server; `env` points clients, workers and flows at it."""
+
+    api_url: str
+    home: Path
+    startup_s: float
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Environment for everything that talks to this server."""
+        return _environment(self.home, self.api_url)
+
+
+def start_prefect(supervisor: Supervisor, *, timeout_s: float = 120.0) -> PrefectServer:
+    """Start the server on a free loopback port; its database is kept in the supervisor's `prefect/`."""
+    home = supervisor.folder / "prefect"
+    port = free_ports(1)[0]
+    api_url = f"http://{LOOPBACK}:{port}/api"
+    argv = [*_cli(), "server", "start", "--host", LOOPBACK, "--port", str(port)]
+    child = supervisor.start(Service("prefect", argv, home, _environment(home, api_url), stop_s=15.0))
+    elapsed = supervisor.wait_ready(child, lambda: _healthy(api_url), timeout_s)
+    return PrefectServer(api_url, home, elapsed)
+
+
+def make_pool(server: PrefectServer, pool: str, *, timeout_s: float = 30.0) -> None:
+    """Create a pool for process workers; calling it again is harmless.
+
+    Raises:
+        Unavailable: the server refused, or was busy all the time.
+    """
+    url = f"{server.api_url}/work_pools/"
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answer = httpx.post(url, json={"name": pool, "type": "process"}, timeout=timeout_s, trust_env=False)
+        if answer.is_success or answer.status_code == httpx.codes.CONFLICT:
+            return
+        # SQLite locked by one of the server's own services is answered with 503.
+        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
+            raise Unavailable(f"{url}: cannot create pool {pool}: {answer.status_code} {answer.text[:300]}")
+        time.sleep(0.5)
+
+
+def deploy(
+    server: PrefectServer, prefect_file: Path, *, env: Mapping[str, str] = _NOTHING, timeout_s: float = 120.0
+) -> str:
+    """Deploy everything in a `prefect.yaml` and return what the command printed.
+
+    Raises:
+        Unavailable: the command failed; the message ends with its output.
+    """
+    argv = [*_cli(), "--no-prompt", "deploy", "--all", "--prefect-file", str(prefect_file.resolve())]
+    environment = {**os.environ, **server.env, **env}
+    done = subprocess.run(  # noqa: S603
+        argv, cwd=prefect_file.parent, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False
+    )
+    if done.returncode != 0:
+        raise Unavailable(
+            f"prefect deploy {prefect_file}: code {done.returncode}:\n{(done.stdout + done.stderr)[-3000:]}"
+        )
+    return done.stdout
+
+
+def start_worker(
+    supervisor: Supervisor,
+    server: PrefectServer,
+    pool: str,
+    *,
+    env: Mapping[str, str] = _NOTHING,
+    limit: int = 2,
+    timeout_s: float = 90.0,
+) -> Child:
+    """Start a process worker and wait until the server sees it online; flows inherit `env`."""
+    make_pool(server, pool)
+    name = f"worker-{pool}"
+    argv = [*_cli(), "worker", "start", "--pool", pool, "--type", "process", "--name", name, "--limit", str(limit)]
+    service = Service(name, argv, supervisor.folder / name, server.env | dict(env), signal.SIGINT, stop_s=15.0)
+    child = supervisor.start(service)
+    supervisor.wait_ready(child, lambda: _online(server, pool, name), timeout_s)
+    return child
+
+
+def _cli() -> list[str]:
+    return [sys.executable, "-m", "prefect"]
+
+
+def _environment(home: Path, api_url: str) -> dict[str, str]:
+    return {
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": api_url,
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_LOGGING_COLORS": "false",
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
+        "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+        "NO_PROXY": LOOPBACK,
+    }
+
+
+def _healthy(api_url: str) -> bool:
+    try:
+        return httpx.get(f"{api_url}/health", timeout=2.0, trust_env=False).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def _online(server: PrefectServer, pool: str, name: str) -> bool:
+    url = f"{server.api_url}/work_pools/{pool}/workers/filter"
+    try:
+        answer = httpx.post(url, json={}, timeout=5.0, trust_env=False)
+    except httpx.HTTPError:
+        return False
+    return answer.status_code == httpx.codes.OK and any(
+        worker["name"] == name and worker["status"] == "ONLINE" for worker in answer.json()
+    )

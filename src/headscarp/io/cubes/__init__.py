@@ -1,0 +1,1 @@
+"""Zarr cubes of control indicators."""

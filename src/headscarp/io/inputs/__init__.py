@@ -1,0 +1,1 @@
+"""What comes in: USGS events, ShakeMaps, event folders, rasters and vectors."""

@@ -1,0 +1,1 @@
+"""What goes out: COGs, tiles, the STAC catalogue."""

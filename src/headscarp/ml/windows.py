@@ -1,0 +1,124 @@
+"""Training windows: drawn from events with equal weight each, as a pure function of seed and step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headscarp.core.manifest import InputChannel
+from headscarp.core.tiling import Window, read_padded
+from headscarp.core.types import Mask, Raster, Stack
+from headscarp.ml.augment import GROUP_ORDER, oriented, oriented_stack, shaken_otherwise, without_sources
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One event, or a part of one, in memory."""
+
+    name: str
+    stack: Stack
+    """(channel, y, x) in physical units and in the order of the model's inputs, NaN where missing."""
+    label: Raster
+    """(y, x) soft label; NaN where nothing is known or nothing shall be learned."""
+    slides: Mask
+    """(y, x) hard label."""
+    ln_std: Raster
+    """(y, x) standard deviation of ln PGA, NaN where unknown."""
+    synthetic: bool
+
+    def __post_init__(self) -> None:
+        """Refuse rasters that do not lie on one grid, and scenes without anything to learn."""
+        shapes = {self.stack.shape[-2:], self.label.shape, self.slides.shape, self.ln_std.shape}
+        if len(shapes) != 1:
+            raise ValueError(f"scene {self.name}: expected one shape, got {sorted(shapes)}")
+        if not np.isfinite(self.label).any():
+            raise ValueError(f"scene {self.name}: no pixel has a label")
+
+    @property
+    def known(self) -> Mask:
+        """Where there is a label."""
+        return np.isfinite(self.label)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowOptions:
+    """How windows are drawn and changed."""
+
+    size: int = 160
+    """Side in pixels, a multiple of 4."""
+    batch: int = 8
+    centred_on_slides: float = 0.5
+    """Share of windows that are centred near a slide pixel; the others lie anywhere."""
+    lose_source: float = 0.1
+    pga_noise: float = 0.3
+    """Scale of the ground-motion shift, in standard deviations of the ShakeMap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one step sees."""
+
+    inputs: NDArray[np.float32]
+    """(batch, channel, y, x)"""
+    label: NDArray[np.float32]
+    """(batch, y, x), NaN where unknown."""
+
+
+def draw_batch(
+    scenes: Sequence[Scene],
+    inputs: Sequence[InputChannel],
+    *,
+    options: WindowOptions,
+    required: frozenset[str],
+    seed: int,
+    step: int,
+) -> Batch:
+    """The batch of a step; equal arguments give equal bytes, whatever ran before."""
+    rng = np.random.default_rng([seed, step])
+    pairs = [
+        _example(scenes[int(rng.integers(len(scenes)))], inputs, options=options, required=required, rng=rng)
+        for _ in range(options.batch)
+    ]
+    return Batch(np.stack([x for x, _ in pairs]), np.stack([u for _, u in pairs]))
+
+
+def _example(
+    scene: Scene,
+    inputs: Sequence[InputChannel],
+    *,
+    options: WindowOptions,
+    required: frozenset[str],
+    rng: np.random.Generator,
+) -> tuple[Stack, Raster]:
+    """One window of a scene, augmented."""
+    window = _place(scene, options, rng)
+    names = [channel.name for channel in inputs]
+    stack, label = read_padded(scene.stack, window), read_padded(scene.label, window)
+    stack = shaken_otherwise(stack, names, read_padded(scene.ln_std, window), options.pga_noise * rng.standard_normal())
+    stack = without_sources(stack, inputs, rng, chance=options.lose_source, keep=required)
+    element = int(rng.integers(GROUP_ORDER))
+    return oriented_stack(stack, names, element), np.ascontiguousarray(oriented(label, element))
+
+
+def _place(scene: Scene, options: WindowOptions, rng: np.random.Generator) -> Window:
+    """A window that holds known ground, near a slide with the chance the options say."""
+    learnable = scene.slides & scene.known
+    near = rng.random() < options.centred_on_slides and bool(learnable.any())
+    candidates = np.flatnonzero(learnable if near else scene.known)
+    y, x = np.unravel_index(int(rng.choice(candidates)), scene.label.shape)
+    dy, dx = rng.integers(-options.size // 4, options.size // 4 + 1, size=2)
+    height, width = scene.label.shape
+    return Window(
+        _inside(int(y + dy) - options.size // 2, options.size, height),
+        _inside(int(x + dx) - options.size // 2, options.size, width),
+        options.size,
+        options.size,
+    )
+
+
+def _inside(start: int, size: int, length: int) -> int:
+    """Move a window into the grid where it fits; centre it on a smaller grid."""
+    return (length - size) // 2 if length <= size else min(max(start, 0), length - size)

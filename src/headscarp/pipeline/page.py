@@ -1,0 +1,27 @@
+"""Publish the map page: static files beside the catalogue they read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from headscarp.io.outputs.product import CATALOG
+from headscarp.io.store import Store
+from headscarp.viewer import PageFile
+
+
+def publish_page(store: Store, files: Sequence[PageFile]) -> tuple[str, ...]:
+    """Put the page's files below `catalog/` in the order given, each under its content type; returns the keys.
+
+    Args:
+        store: Where to.
+        files: As `headscarp.viewer.page_files()` gives them: the index last, so that whoever sees it finds the rest.
+
+    Raises:
+        StoreError: the store refuses.
+        StoreUnavailable: the store does not answer.
+    """
+    keys = []
+    for file in files:
+        keys.append(f"{CATALOG}/{file.key}")
+        store.put_file(keys[-1], file.path, file.content_type)
+    return tuple(keys)

@@ -1,0 +1,199 @@
+"""From a quake to its published product: claim, cube, predict, publish."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from headscarp.core.event import RunId, ShakeMapId
+from headscarp.core.grid import Extent, event_extent
+from headscarp.core.pci.table import Table
+from headscarp.core.predictor import Predictor
+from headscarp.core.run import ENDED, Run, State
+from headscarp.core.types import Attributes
+from headscarp.errors import HeadscarpError, InvalidInput, NotFound
+from headscarp.io.cubes.cube import Cube
+from headscarp.io.inputs.sources import SourceRegistry
+from headscarp.io.ledger import Ledger
+from headscarp.io.outputs.product import ModelMap, Product, cube_key
+from headscarp.io.store import Store
+from headscarp.pipeline.cube import build_cube
+from headscarp.pipeline.predict import Progress, mask_map, predict_map, status_map
+from headscarp.pipeline.publish import publish
+from headscarp.pipeline.quake import Quake
+from headscarp.pipeline.stages import Stages, Watcher
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What a response works with: everything but the quake."""
+
+    store: Store
+    ledger: Ledger
+    table: Table
+    registry: SourceRegistry
+    predictors: Sequence[Predictor]
+    """The first is the published model."""
+    public_url: str | None = None
+    workers: int = 2
+    scratch: Path | None = None
+    """Folder for temporary files; the system's where None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """How a response ended."""
+
+    run: Run
+    item: str | None
+    """Store key of the STAC item."""
+    seconds: Attributes = field(default_factory=dict)
+    """Seconds by stage; empty where the product was there already."""
+    new: bool = True
+
+
+def identify(event: str, shakemap: ShakeMapId, workshop: Workshop) -> RunId:
+    """The identity of the response to this ShakeMap with these models and this table."""
+    models = tuple(f"{p.name}-{p.version}" for p in workshop.predictors)
+    return RunId(event, shakemap, models, workshop.table.digest)
+
+
+def respond(
+    quake: Quake, workshop: Workshop, *, claimed: Run | None = None, watcher: Watcher | None = None
+) -> Response:
+    """Answer a quake, once: a run that has ended is reported as it ended, not repeated.
+
+    `claimed` is a claim made earlier for this worker, by the watch. A claim for another ShakeMap
+    than the quake has now is aborted: the newer one is answered instead.
+
+    Raises:
+        Busy: another worker is at it.
+        InvalidInput: the quake cannot be answered; the ledger says INVALID.
+        Unavailable, StoreError: the ledger says FAILED and the same call may be repeated.
+    """
+    identity = identify(quake.event.id, quake.shakemap, workshop)
+    if claimed is not None and claimed.id != str(identity):
+        workshop.ledger.finish(claimed, State.ABORTED, reason=f"a newer ShakeMap came: {quake.shakemap}")
+        claimed = None
+    run = claimed or workshop.ledger.claim(identity)
+    if run.state in ENDED:
+        return _ended(run)
+    stages = Stages(watcher)
+    with workshop.ledger.working(run) as held, tempfile.TemporaryDirectory(dir=workshop.scratch) as folder:
+        item = _produce(quake, identity, workshop, stages=stages, scratch=Path(folder))
+        done = workshop.ledger.finish(held, State.SUCCEEDED, item=item)
+    _supersede_older(workshop, done)
+    return Response(done, item, stages.seconds)
+
+
+def _ended(run: Run) -> Response:
+    if run.state is State.INVALID:
+        raise InvalidInput(f"run {run.id} was refused before: {run.reason}")
+    return Response(run, run.item, new=False)
+
+
+def _produce(quake: Quake, identity: RunId, workshop: Workshop, *, stages: Stages, scratch: Path) -> str:
+    with stages.stage("extent"):
+        extent = event_extent(quake.shaking, quake.event.longitude, quake.event.latitude)
+    with stages.stage("cube") as progress:
+        cube = _cube(quake, identity, workshop, extent, progress)
+    maps: list[ModelMap | None] = []
+    for predictor in workshop.predictors:
+        with stages.stage(f"predict {predictor.name}") as progress:
+            path = scratch / f"{predictor.name}.tif"
+            maps.append(_map(cube, predictor, path, workshop=workshop, first=not maps, progress=progress))
+    kept = tuple(m for m in maps if m is not None)
+    with stages.stage("mask"):
+        status = status_map(cube, kept[0].path, scratch / "status.tif")
+        for model_map in kept:
+            mask_map(model_map.path, status)
+    with stages.stage("publish"):
+        product = _product(quake, identity, cube, extent=extent, maps=kept, status=status, stages=stages)
+        return publish(product, workshop.store, scratch=scratch, public_url=workshop.public_url, now=datetime.now(UTC))
+
+
+def _cube(quake: Quake, identity: RunId, workshop: Workshop, extent: Extent, progress: Progress) -> Cube:
+    """The cube of this run; one that is complete from an earlier attempt is used as it is."""
+    key = cube_key(identity.event, str(identity))
+    try:
+        return Cube.open(workshop.store, key)
+    except NotFound:
+        pass
+    return build_cube(
+        workshop.store,
+        key,
+        event=quake.event,
+        shaking=quake.shaking,
+        extent=extent,
+        table=workshop.table,
+        registry=workshop.registry.with_overrides(quake.layers, others=quake.lacking),
+        lineage=quake.lineage | {"shakemap_id": str(quake.shakemap)},
+        progress=progress,
+        workers=workshop.workers,
+    )
+
+
+def _map(
+    cube: Cube, predictor: Predictor, path: Path, *, workshop: Workshop, first: bool, progress: Progress
+) -> ModelMap | None:
+    """The model's map; a comparison model that lacks an input is left out, the published one must run."""
+    try:
+        return predict_map(cube, predictor, path, workers=workshop.workers, progress=progress)
+    except InvalidInput:
+        if first:
+            raise
+        return None
+
+
+def _product(
+    quake: Quake,
+    identity: RunId,
+    cube: Cube,
+    *,
+    extent: Extent,
+    maps: tuple[ModelMap, ...],
+    status: Path,
+    stages: Stages,
+) -> Product:
+    return Product(
+        run=identity,
+        event=quake.event,
+        grid=cube.grid,
+        cut_by_shakemap_edge=extent.cut_by_shakemap_edge,
+        maps=maps,
+        status=status,
+        peak_pga=quake.shaking.peak_pga,
+        shakemap=quake.shaking.attributes,
+        lineage={key.removeprefix("headscarp:"): value for key, value in cube.attributes.items()},
+        timings=dict(stages.seconds),
+        synthetic=quake.event.synthetic,
+    )
+
+
+def _supersede_older(workshop: Workshop, done: Run) -> None:
+    """Of the published runs of an event only the one with the newest ShakeMap stays SUCCEEDED."""
+    published = [run for run in workshop.ledger.runs(done.event) if run.state is State.SUCCEEDED]
+    newest = max(published, key=lambda run: (run.update_time, run.id))
+    for run in published:
+        if run.id != newest.id:
+            workshop.ledger.supersede(run, by=newest.id)
+
+
+def respond_to_claim(
+    claimed: Run, load: Callable[[], Quake], workshop: Workshop, *, watcher: Watcher | None = None
+) -> Response:
+    """Answer the quake of a claim made by the watch; trouble in loading it ends the claim too.
+
+    Raises:
+        HeadscarpError: as `respond` and `load_quake` do; the ledger says INVALID or FAILED.
+    """
+    try:
+        quake = load()
+    except HeadscarpError as error:
+        state = State.INVALID if isinstance(error, InvalidInput) else State.FAILED
+        workshop.ledger.finish(claimed, state, reason=f"{type(error).__name__}: {error}")
+        raise
+    return respond(quake, workshop, claimed=claimed, watcher=watcher)

@@ -1,0 +1,1 @@
+"""Hazard tables: rows of data, one module per hazard."""

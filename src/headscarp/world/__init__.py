@@ -1,0 +1,1 @@
+"""The synthetic world: seeded terrain, shaking and landslides with known truth."""

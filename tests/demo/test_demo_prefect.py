@@ -1,0 +1,79 @@
+"""A real Prefect server, a deployment and a worker that runs it."""
+
+from __future__ import annotations
+
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from headscarp.demo.prefect_server import PrefectServer, deploy, make_pool, start_prefect, start_worker
+from headscarp.demo.processes import Supervisor, marked, tail
+from headscarp.errors import Unavailable
+
+pytestmark = pytest.mark.service
+
+FLOW = """
+from pathlib import Path
+import os
+from prefect import flow
+
+@flow
+def write(path: str, text: str) -> None:
+    Path(path).write_text(text + os.environ["GREETING"])
+"""
+PREFECT_YAML = """
+name: test
+pull:
+  - prefect.deployments.steps.set_working_directory:
+      directory: {folder}
+deployments:
+  - name: local
+    entrypoint: flow_file.py:write
+    work_pool:
+      name: pool
+"""
+
+
+def call(server: PrefectServer, method: str, path: str, **json: Any) -> Any:
+    """One API call; 503 is how the server says that SQLite is locked, and its own clients repeat it too."""
+    for _ in range(20):
+        answer = httpx.request(method, f"{server.api_url}{path}", json=json or None, timeout=30)
+        if answer.status_code != 503:
+            break
+        time.sleep(0.5)
+    return answer.raise_for_status().json()
+
+
+def test_deploy_and_run(tmp_path: Path) -> None:
+    (tmp_path / "flow_file.py").write_text(textwrap.dedent(FLOW))
+    (tmp_path / "prefect.yaml").write_text(PREFECT_YAML.format(folder=tmp_path))
+    with Supervisor(tmp_path / "demo") as supervisor:
+        server = start_prefect(supervisor)
+        make_pool(server, "pool")
+        deploy(server, tmp_path / "prefect.yaml")
+        worker = start_worker(supervisor, server, "pool", env={"GREETING": "!"})
+        deployment = call(server, "GET", "/deployments/name/write/local")
+        output = tmp_path / "output.txt"
+        run = call(
+            server, "POST", f"/deployments/{deployment['id']}/create_flow_run",
+            parameters={"path": str(output), "text": "done"}, state={"type": "SCHEDULED"},
+        )  # fmt: skip
+        deadline, state = time.monotonic() + 90, "SCHEDULED"
+        while state not in {"COMPLETED", "FAILED", "CRASHED"} and time.monotonic() < deadline:
+            time.sleep(0.5)
+            state = call(server, "GET", f"/flow_runs/{run['id']}")["state_type"]
+        assert state == "COMPLETED", tail(worker.log)
+        assert output.read_text() == "done!"
+        assert (tmp_path / "demo" / "prefect" / "prefect.db").exists()
+    assert marked(tmp_path / "demo") == []
+
+
+def test_a_deployment_that_cannot_be_made_says_why(tmp_path: Path) -> None:
+    (tmp_path / "prefect.yaml").write_text("name: x\ndeployments:\n  - name: y\n    entrypoint: nowhere.py:flow\n")
+    server = PrefectServer("http://127.0.0.1:9/api", tmp_path / "home", 0.0)
+    with pytest.raises(Unavailable, match="prefect deploy"):
+        deploy(server, tmp_path / "prefect.yaml")
