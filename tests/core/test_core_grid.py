@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 from odc.geo import wh_
 from odc.geo.geobox import GeoBox
 from pyproj import Geod, Transformer
-from affine import Affine
 
 from headscarp.core.event import Shaking
 from headscarp.core.grid import Bounds, event_extent, snapped_grid, utm_crs

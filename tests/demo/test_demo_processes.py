@@ -161,10 +161,13 @@ class TestStopping:
             assert os.getsid(child.process.pid) != os.getsid(0)
 
     def test_the_handler_of_sigterm_is_put_back(self, tmp_path: Path) -> None:
-        before = signal.getsignal(signal.SIGTERM)
-        with Supervisor(tmp_path):
-            assert signal.getsignal(signal.SIGTERM) is not before
-        assert signal.getsignal(signal.SIGTERM) is before
+        found = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        try:
+            with Supervisor(tmp_path):
+                assert signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+        finally:
+            signal.signal(signal.SIGTERM, found)
 
 
 class TestReadiness:

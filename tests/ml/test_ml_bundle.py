@@ -16,8 +16,8 @@ from headscarp.core.predictor import Predictor
 from headscarp.core.tiling import CropPlan
 from headscarp.errors import BadBundle
 from headscarp.ml.bundle import load_bundle, save_bundle
-from headscarp.ml.local import LocalPredictor
-from headscarp.ml.network import build_network
+from headscarp.ml.local import LocalPredictor, score_map
+from headscarp.ml.network import build_network, score
 
 MANIFEST = Manifest(
     name="tiny",
@@ -122,3 +122,16 @@ def test_local_predictor_is_a_predictor(folder: Path) -> None:
     assert out.shape == (30, 33)
     assert np.isnan(out).sum() == 1
     assert out.tobytes() == model.predict(stack).tobytes()
+
+
+def test_a_map_is_made_of_the_plan_s_windows(folder: Path) -> None:
+    manifest, network = load_bundle(folder)
+    stack = np.random.default_rng(1).random((2, 70, 50)).astype(np.float32)
+    stack[0, 60, 49] = np.nan
+    made = score_map(network, manifest, stack)
+    assert list(zip(*np.nonzero(np.isnan(made)), strict=True)) == [(60, 49)]
+    # The window of the core that begins at (40, 40): 44 px around it, nothing beyond the raster.
+    seen = np.full((2, 128, 128), np.nan, np.float32)
+    seen[:, 4 : 44 + 30, 4 : 44 + 10] = stack
+    expected = score(network, manifest, seen)[44 : 44 + 30, 44 : 44 + 10]
+    np.testing.assert_array_equal(made[40:, 40:], expected)

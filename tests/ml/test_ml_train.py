@@ -71,7 +71,9 @@ def options(steps: int, **changes: object) -> TrainOptions:
 
 
 def test_learns_and_says_so_on_unseen_ground() -> None:
-    network, curve = train(MANIFEST, [scene(1), scene(2)], options=options(90, learning_rate=1e-2, evaluate_every=30), evaluate=judge)
+    network, curve = train(
+        MANIFEST, [scene(1), scene(2)], options=options(90, learning_rate=1e-2, evaluate_every=30), evaluate=judge
+    )
     assert np.mean(curve.losses[-20:]) < 0.85 * np.mean(curve.losses[:10])
     assert len(curve.losses) == 90
     assert judge(network)["criterion"] > 0.8

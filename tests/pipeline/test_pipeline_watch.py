@@ -37,8 +37,7 @@ def shaking(peak: float) -> Shaking:
 
 def releases(count: int) -> list[object]:
     times = [int((NOW - timedelta(minutes=10 - i)).timestamp() * 1000) for i in range(count)]
-    made = [shakemap_release(QUAKE, shaking(0.2 + i / 10), ShakeMapId("us", "syn1", t)) for i, t in enumerate(times)]
-    return made  # type: ignore[return-value]
+    return [shakemap_release(QUAKE, shaking(0.2 + i / 10), ShakeMapId("us", "syn1", t)) for i, t in enumerate(times)]
 
 
 def script() -> Script:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ class Bucket:
     url: str = ""
     broken: dict[str, int] = field(default_factory=dict)
     """Status to answer with, by path."""
+    slow: dict[str, float] = field(default_factory=dict)
+    """Seconds to wait before answering, by path."""
     requests: list[str] = field(default_factory=list)
     sent: int = 0
 
@@ -57,6 +60,7 @@ def _handler(bucket: Bucket) -> type[BaseHTTPRequestHandler]:
             key = self.path.partition("?")[0].lstrip("/")
             bucket.requests.append(key)
             path = bucket.folder / key
+            time.sleep(bucket.slow.get(key, 0.0))
             if key in bucket.broken or not path.is_file():
                 self.answer(bucket.broken.get(key, 404), b"no", {})
                 return

@@ -123,7 +123,7 @@ def test_an_event_across_the_antimeridian_is_whole(visitor: Visitor, bucket: Buc
 def test_the_colour_under_a_click_is_said_in_words(visitor: Visitor, bucket: Bucket) -> None:
     visitor.open(bucket, f"#event={SYNTHETIC.id}&compare=1")
     visitor.page.mouse.click(*visitor.screen(SYNTHETIC.position(*LAST)))
-    visitor.until("document.querySelector('.reading').textContent !== ''")
+    visitor.until("document.querySelector('.reading').textContent.includes('This map:')")
     said = visitor.text(".reading")
     assert SCORE.bins[-1].words in said
     assert COVERAGE.bins[3].words in said
@@ -136,5 +136,5 @@ def test_enter_reads_the_centre_of_the_map(visitor: Visitor, bucket: Bucket) -> 
     visitor.open(bucket, f"#event={OLD.id}&lon={longitude:.4f}&lat={latitude:.4f}&z=12")
     visitor.page.locator(".map canvas").first.focus()
     visitor.page.keyboard.press("Enter")
-    visitor.until("document.querySelector('.reading').textContent !== ''")
+    visitor.until("document.querySelector('.reading').textContent.includes('This map:')")
     assert SCORE.bins[0].words in visitor.text(".reading")

@@ -187,6 +187,45 @@ def test_one_broken_event_does_not_hide_the_others(visitor: Visitor, bucket: Buc
     assert "was refused" in visitor.text(f"[data-event={OLD.id}] [role=alert]")
 
 
+def test_tiles_that_fail_later_are_reported(visitor: Visitor, bucket: Bucket) -> None:
+    visitor.open(bucket, f"#event={OLD.id}&lon=84.73&lat=28.23&z=9")
+    bucket.broken[item_key(OLD, 1).rpartition("/")[0] + "/hazard.pmtiles"] = 500
+    visitor.page.evaluate("__headscarp.map.jumpTo({ zoom: 12 })")
+    visitor.page.wait_for_selector("[role=alert]")
+    assert "Part of the map could not be loaded" in alert(visitor)
+
+
+def test_a_browser_without_webgl_still_shows_the_rest(visitor: Visitor, bucket: Bucket) -> None:
+    visitor.page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
+    visitor.open(bucket, f"#event={OLD.id}")
+    assert "This browser cannot draw the map" in alert(visitor)
+    assert visitor.page.locator(".downloads a").count() > 5
+    visitor.complaints.clear()
+
+
+def test_moving_on_before_an_event_is_loaded(visitor: Visitor, bucket: Bucket) -> None:
+    bucket.slow[f"{COLLECTION}/{OLD.id}/catalog.json"] = 1.0
+    visitor.page.goto(f"{bucket.url}/index.html#event={OLD.id}")
+    visitor.page.evaluate(f"location.hash = '#event={QUAKE.id}'")
+    visitor.until(f"__headscarp.product?.id === '{QUAKE.run(2)}'")
+    visitor.wait()
+    visitor.page.wait_for_timeout(1200)
+    assert visitor.text("h1") == QUAKE.title
+    assert visitor.page.locator(".map canvas").count() == 1
+
+
+def test_moving_on_before_a_version_is_loaded(visitor: Visitor, bucket: Bucket) -> None:
+    visitor.open(bucket, f"#event={QUAKE.id}")
+    bucket.slow[item_key(QUAKE, 1)] = 1.0
+    visitor.page.select_option("#version", str(QUAKE.run(1)))
+    visitor.page.evaluate(f"location.hash = '#event={OLD.id}'")
+    visitor.until(f"__headscarp.product?.id === '{OLD.run(1)}'")
+    visitor.wait()
+    visitor.page.wait_for_timeout(1200)
+    assert visitor.text("h1") == OLD.title
+    assert visitor.page.evaluate("__headscarp.product.id") == str(OLD.run(1))
+
+
 def test_no_network(visitor: Visitor, bucket: Bucket) -> None:
     visitor.open(bucket)
     visitor.page.context.set_offline(True)

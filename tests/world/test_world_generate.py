@@ -23,7 +23,7 @@ def world(request: pytest.FixtureRequest) -> World:
 
 
 def rasters(world: World) -> dict[str, np.ndarray]:
-    names = "elevation land lithology soil land_cover ndvi probability landslides".split()
+    names = ["elevation", "land", "lithology", "soil", "land_cover", "ndvi", "probability", "landslides"]
     return {name: getattr(world, name) for name in names}
 
 
@@ -117,9 +117,10 @@ def test_codes_belong_to_their_legends(world: World) -> None:
 
 
 def test_prevalence_is_that_of_real_inventories() -> None:
-    shares = [make_world(seed, settings=s, shape=(128, 128)).prevalence for s in REGIONS for seed in (1, 2, 3)]
+    shares = [make_world(seed, settings=s, shape=(256, 256)).prevalence for s in REGIONS for seed in (0, 1)]
     assert 0.005 <= np.median(shares) <= 0.06
-    assert 0.001 <= min(shares) and max(shares) <= 0.08
+    assert min(shares) >= 0.003
+    assert max(shares) <= 0.08
 
 
 def test_nothing_slides_at_sea_or_on_flat_ground(world: World) -> None:

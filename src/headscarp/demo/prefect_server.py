@@ -64,18 +64,29 @@ def make_pool(server: PrefectServer, pool: str, *, timeout_s: float = 30.0) -> N
 
 
 def deploy(
-    server: PrefectServer, prefect_file: Path, *, env: Mapping[str, str] = _NOTHING, timeout_s: float = 120.0
+    server: PrefectServer,
+    prefect_file: Path,
+    *,
+    root: Path | None = None,
+    env: Mapping[str, str] = _NOTHING,
+    timeout_s: float = 240.0,
 ) -> str:
     """Deploy everything in a `prefect.yaml` and return what the command printed.
+
+    Entrypoints in the file are relative to `root`, by default the file's own folder.
 
     Raises:
         Unavailable: the command failed; the message ends with its output.
     """
     argv = [*_cli(), "--no-prompt", "deploy", "--all", "--prefect-file", str(prefect_file.resolve())]
     environment = {**os.environ, **server.env, **env}
-    done = subprocess.run(  # noqa: S603
-        argv, cwd=prefect_file.parent, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False
-    )
+    folder = root or prefect_file.parent
+    try:
+        done = subprocess.run(  # noqa: S603
+            argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(f"prefect deploy {prefect_file}: not done after {timeout_s:g} s") from error
     if done.returncode != 0:
         raise Unavailable(
             f"prefect deploy {prefect_file}: code {done.returncode}:\n{(done.stdout + done.stderr)[-3000:]}"

@@ -19,7 +19,7 @@ from typing import Self
 from headscarp.demo.guardian import MARK, SERVICE, marked, sweep
 from headscarp.errors import Unavailable
 
-__all__ = ["Child", "Service", "Supervisor", "free_ports", "marked", "sweep", "tail"]
+__all__ = ["Child", "Service", "Supervisor", "are_free", "free_ports", "marked", "sweep", "tail"]
 
 LOOPBACK = "127.0.0.1"
 _PORTS = range(20_000, 32_000)
@@ -30,16 +30,24 @@ def free_ports(count: int) -> list[int]:
     """Distinct loopback TCP ports that nobody listens on now."""
     found: list[int] = []
     for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
+        if not are_free([port]):
+            continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise Unavailable(f"expected {count} free ports in {_PORTS}, found {len(found)}")
+
+
+def are_free(ports: Sequence[int]) -> bool:
+    """Whether nobody listens on any of these loopback TCP ports now."""
+    for port in ports:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((LOOPBACK, port))
             except OSError:
-                continue
-        found.append(port)
-        if len(found) == count:
-            return found
-    raise Unavailable(f"expected {count} free ports in {_PORTS}, found {len(found)}")
+                return False
+    return True
 
 
 def tail(log: Path, lines: int = 20) -> str:

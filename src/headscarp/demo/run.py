@@ -25,6 +25,8 @@ from headscarp.errors import Unavailable
 from headscarp.io.ledger import Ledger
 from headscarp.io.store import S3Store
 from headscarp.pipeline.page import publish_page
+from headscarp.settings import Settings
+from headscarp.viewer import page_files
 
 MODEL = "headscarp-small"
 LEASE_S = 20.0
@@ -108,8 +110,8 @@ def _open_house(
     replay: ReplayServer | None,
     sources: Path | None,
 ) -> House:
-    bundle = ROOT / "model_store" / MODEL
-    endpoint = start_endpoint(supervisor, timings, bundle=bundle)
+    models = (ROOT / Settings().model_store).resolve()
+    endpoint = start_endpoint(supervisor, timings, bundle=models / MODEL)
     public_url = f"{seaweed.public_url(BUCKET)}/catalog"
     env = seaweed.env | {
         "HEADSCARP_STORE": f"s3://{BUCKET}",
@@ -117,7 +119,7 @@ def _open_house(
         "HEADSCARP_USGS_URL": replay.url if replay else LIVE_USGS,
         "HEADSCARP_ENDPOINT": endpoint.url,
         "HEADSCARP_ENDPOINT_TOKEN_FILE": str(endpoint.token_file),
-        "HEADSCARP_MODEL_STORE": str(ROOT / "model_store"),
+        "HEADSCARP_MODEL_STORE": str(models),
         "HEADSCARP_LEASE_S": str(LEASE_S),
         "HEADSCARP_LOG_JSON": "true",
     }
@@ -125,7 +127,7 @@ def _open_house(
     env |= {"HEADSCARP_WATCH_EVENT": settings.event} if settings.event else {}
     store = S3Store(BUCKET, client=seaweed.client())
     with timings.step("map page"):
-        publish_page(store, ROOT / "src" / "headscarp" / "viewer")
+        publish_page(store, page_files())
     prefect_url = start_flows(supervisor, timings, env=env)
     return House(store, Ledger(store, lease=timedelta(seconds=LEASE_S)), public_url, prefect_url)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from headscarp.demo.processes import LOOPBACK, Service, Supervisor, free_ports
+from headscarp.demo.processes import LOOPBACK, Service, Supervisor, are_free, free_ports
 from headscarp.errors import Unavailable
 
 REGION = "us-east-1"
@@ -88,13 +88,24 @@ def start_seaweed(supervisor: Supervisor, *, data: Path | None = None, timeout_s
     access_key, secret_key = "headscarp", secrets.token_hex(20)
     config = folder / "s3.json"
     _write_private(config, json.dumps(_identities(access_key, secret_key)))
-    ports = free_ports(10)
+    ports = _kept_ports(folder / "ports.json")
     # Ended by SIGINT: SIGTERM is answered only after half a minute.
     service = Service("seaweed", _arguments(folder, config, ports), folder, stop_signal=signal.SIGINT, stop_s=15.0)
     child = supervisor.start(service)
     url = f"http://{LOOPBACK}:{ports[0]}"
     elapsed = supervisor.wait_ready(child, lambda: _healthy(url), timeout_s)
     return Seaweed(url, access_key, secret_key, elapsed)
+
+
+def _kept_ports(path: Path) -> list[int]:
+    """The ports of an earlier start if they are free: addresses that were published then stay true."""
+    if path.exists():
+        kept: list[int] = json.loads(path.read_text("utf-8"))
+        if are_free(kept):
+            return kept
+    ports = free_ports(10)
+    path.write_text(json.dumps(ports), encoding="utf-8")
+    return ports
 
 
 def _arguments(folder: Path, config: Path, ports: list[int]) -> list[str]:

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 """The project's root: the demo runs the flows and the handler of a checkout."""
 BUCKET = "headscarp"
 POOL = "headscarp"
+WATCH_EVERY = "PT10S"
 Announce = Callable[[str], None]
 
 
@@ -63,7 +64,11 @@ def start_flows(supervisor: Supervisor, timings: Timings, *, env: Mapping[str, s
     with timings.step("orchestration (Prefect server)"):
         server = start_prefect(supervisor)
     with timings.step("deployments and worker"):
-        worker = start_worker(supervisor, server, POOL, env=env)
-        deploy(server, ROOT / "flows" / "prefect.yaml", root=ROOT, env={**env, "HEADSCARP_ROOT": str(ROOT)})
-        supervisor.wait_ready(worker, lambda: True, 1.0)
+        start_worker(supervisor, server, POOL, env=env)
+        deploy(
+            server,
+            ROOT / "flows" / "prefect.yaml",
+            root=ROOT,
+            env={**env, "HEADSCARP_ROOT": str(ROOT), "HEADSCARP_WATCH_EVERY": WATCH_EVERY},
+        )
     return server.api_url.removesuffix("/api")

@@ -76,11 +76,15 @@ class Ledger:
         try:
             self._store.create(key, _dump(fresh))
         except AlreadyExists:
-            return self._take_over(key, request)
+            return self._already_there(key, fresh)
         return fresh
 
-    def _take_over(self, key: str, request: Attributes | None) -> Run:
+    def _already_there(self, key: str, fresh: Run) -> Run:
+        """The run that stands where `fresh` should be; our own where only the store's answer was lost."""
         run, tag = self._get(key)
+        return fresh if run == fresh else self._take_over(key, run, tag, fresh.request)
+
+    def _take_over(self, key: str, run: Run, tag: str, request: Attributes | None) -> Run:
         now = self._clock()
         if run.state in HELD and not run.claimable(now):
             raise Busy(f"run {run.id}: held by {run.owner} until {run.lease_until:%H:%M:%S} UTC")

@@ -141,8 +141,9 @@ class Network(nn.Module):
 
 
 def build_network(manifest: Manifest) -> Network:
-    """The network of a manifest, with fresh weights."""
-    return Network(manifest.inputs, manifest.architecture)
+    """The network of a manifest, with fresh weights; channels last in memory, which is faster on CPUs."""
+    network = Network(manifest.inputs, manifest.architecture)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def score(network: Network, manifest: Manifest, stack: Stack, *, gate: Tensor | None = None) -> Raster:

@@ -37,6 +37,7 @@ def open_models(settings: Settings) -> tuple[Predictor, ...]:
     return tuple(
         open_predictor(
             name,
+            table=COSEISMIC,
             model_store=settings.model_store,
             endpoint=settings.endpoint,
             token_file=settings.endpoint_token_file,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -184,15 +185,15 @@ def _read_layers(recipe: Recipe, window: Window, padded: Window, wide: dict[str,
             continue
         haloed = recipe.is_haloed(row)
         area = padded if haloed else window
-        read = layer.codes if row.kind == "categorical" else layer.continuous
-        values = recipe.gaps.read(layer.name, lambda: read(recipe.geobox(area), row.resampling or "nearest"))  # noqa: B023
-        if values is None:
+        read: Callable[[GeoBox, str], Values] = layer.codes if row.kind == "categorical" else layer.continuous
+        found = recipe.gaps.read(layer.name, partial(read, recipe.geobox(area), row.resampling or "nearest"))
+        if found is None:
             continue
         core = window.within(area)
-        values = _validated(values, row, block, core)
+        values = _validated(found, row, block, core)
         block.values[row.name] = values[core].copy()
         if haloed:
-            wide[row.name] = values if row.kind == "continuous" else _as_raster(values)
+            wide[row.name] = _as_raster(values) if row.kind == "categorical" else values
 
 
 def _run_kernels(recipe: Recipe, window: Window, padded: Window, wide: dict[str, Raster], block: Block) -> None:

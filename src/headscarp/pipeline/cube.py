@@ -103,7 +103,7 @@ class Tally:
         self._blocks = tuple(done.values())
         self.land = sum(block.land for block in self._blocks)
         self.evaluated_land = sum(block.land for block in self._blocks if block.skipped is None)
-        self.valid = sum((Counter(block.valid) for block in self._blocks if block.skipped is None), Counter[str]())
+        self.valid = sum((Counter(block.valid) for block in self._blocks), Counter[str]())
 
     @property
     def missing(self) -> dict[str, str]:
@@ -124,7 +124,8 @@ class Tally:
     def attributes(self) -> Attributes:
         """Attributes that are known after the last block."""
         missing = self.missing
-        shares = {c: round(self.valid[c] / max(self.evaluated_land, 1), 6) for c in self._recipe.table.channels}
+        evaluated = sum((Counter(b.valid) for b in self._blocks if b.skipped is None), Counter[str]())
+        shares = {c: round(evaluated[c] / max(self.evaluated_land, 1), 6) for c in self._recipe.table.channels}
         rejected = sum((Counter(block.rejected) for block in self._blocks), Counter[str]())
         pixel = abs(self._recipe.grid.transform.a * self._recipe.grid.transform.e)
         digest = hashlib.sha256("".join(block.digest for block in self._blocks).encode())

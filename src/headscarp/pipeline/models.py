@@ -6,8 +6,9 @@ from pathlib import Path
 
 from headscarp.core.hazard.jessee import NowickiJessee
 from headscarp.core.manifest import Manifest
+from headscarp.core.pci.table import Table
 from headscarp.core.predictor import Predictor
-from headscarp.errors import NotFound
+from headscarp.errors import BadBundle, NotFound
 
 USGS_MODEL = "nowicki_jessee_2018"
 
@@ -15,6 +16,7 @@ USGS_MODEL = "nowicki_jessee_2018"
 def open_predictor(
     name: str,
     *,
+    table: Table,
     model_store: Path,
     endpoint: str | None = None,
     token_file: Path | None = None,
@@ -24,7 +26,7 @@ def open_predictor(
 
     Raises:
         NotFound: no such bundle in the model store.
-        BadBundle: the bundle fails its own checks.
+        BadBundle: the bundle fails its own checks, or was made for another table.
     """
     if name == USGS_MODEL:
         return NowickiJessee()
@@ -35,8 +37,11 @@ def open_predictor(
     if endpoint:
         from headscarp.io.endpoint import EndpointPredictor
 
-        return EndpointPredictor(endpoint, Manifest.load(folder), token_file=token_file, timeout_s=timeout_s)
+        manifest = Manifest.load(folder)
+        if manifest.table_digest != table.digest:
+            raise BadBundle(f"{folder}: made for table {manifest.table_digest[:8]}, but this is {table.digest[:8]}")
+        return EndpointPredictor(endpoint, manifest, token_file=token_file, timeout_s=timeout_s)
     from headscarp.ml.bundle import load_bundle
     from headscarp.ml.local import LocalPredictor
 
-    return LocalPredictor(*load_bundle(folder))
+    return LocalPredictor(*load_bundle(folder, table_digest=table.digest))

@@ -167,7 +167,7 @@ def _product(
         status=status,
         peak_pga=quake.shaking.peak_pga,
         shakemap=quake.shaking.attributes,
-        lineage={key.removeprefix("headscarp:"): value for key, value in cube.attributes.items()},
+        lineage=cube.attributes,
         timings=dict(stages.seconds),
         synthetic=quake.event.synthetic,
     )

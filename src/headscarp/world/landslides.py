@@ -57,7 +57,7 @@ class Hillslopes:
         return self._failing(self.critical_ln(ln_strength) - self.ln_pga - ln_residual)
 
     def critical_ln(self, ln_strength: Floats | float) -> Floats:
-        """ln of critical acceleration in g (n,)."""
+        """Logarithm of critical acceleration in g (n,)."""
         ln: Floats = np.log(critical_acceleration(self.slope, self.safety * np.exp(ln_strength)))
         return ln
 
@@ -161,5 +161,5 @@ def _strength(settings: WorldSettings, lithology: Codes) -> tuple[Floats, Floats
 
 def _equally_likely(count: int) -> Floats:
     """Standard normal values at the middle of `count` equally likely classes, scaled to variance 1."""
-    values: Floats = special.ndtri((np.arange(count) + 0.5) / count)
-    return values / values.std()
+    values = special.ndtri((np.arange(count) + 0.5) / count)
+    return np.asarray(values / values.std(), float)

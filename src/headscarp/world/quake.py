@@ -67,16 +67,14 @@ def make_quake(settings: WorldSettings, seed: int, grid: GeoBox, elevation: Rast
     event = _event(settings, seed, mechanism, magnitude, rupture, grid, rng)
     nodes = _Nodes.over(grid, elevation)
     surprise = float(np.clip(rng.standard_normal(), *SURPRISE))
-    final = nodes.shaking(
-        rupture, magnitude, mechanism, surprise=surprise, std=settings.shaking_std, version="2"
-    )
+    final = nodes.shaking(rupture, magnitude, mechanism, surprise=surprise, std=settings.shaking_std, version="2")
     guess = _first_guess(rupture, magnitude, event, grid, rng)
     early = nodes.shaking(guess[0], guess[1], "unspecified", surprise=0.0, std=None, version="1")
     return Quake(event, mechanism, rupture, _faults(rupture, rng), final, early)
 
 
 def on_grid_ln(values: Raster, source: GeoBox, grid: GeoBox) -> Floats:
-    """ln of `values` (y, x) on `source` at the pixel centres of `grid`, bilinear in ln, edges held."""
+    """Logarithm of `values` (y, x) on `source` at the pixel centres of `grid`, bilinear in ln, edges held."""
     x, y = _centres(grid)
     lon, lat = Transformer.from_crs(str(grid.crs), str(source.crs), always_xy=True).transform(x, y)
     col, row = ~source.transform * (lon, lat)
@@ -135,7 +133,7 @@ class _Nodes:
 
 
 def _centres(grid: GeoBox) -> tuple[Floats, Floats]:
-    """x and y (y, x) of pixel centres in the grid's CRS."""
+    """Easting or longitude, northing or latitude (y, x) of pixel centres in the grid's CRS."""
     rows, cols = grid.shape
     col, row = np.meshgrid(np.arange(cols) + 0.5, np.arange(rows) + 0.5)
     x, y = grid.transform * (col, row)

@@ -72,9 +72,10 @@ def erode(elevation: Floats, drainage: Drainage, step: Erosion, *, pixel_m: floa
 
 
 @compiled
-def _flood(elevation: Any, base: Any) -> Any:  # noqa: C901
+def _flood(elevation: Any, base: Any) -> Any:
     rows, cols = elevation.shape
     n = rows * cols
+    count = np.int64(0)
     order, receiver = np.empty(n, np.int64), np.empty(n, np.int64)
     filled, seen = elevation.copy().ravel(), np.zeros(n, np.bool_)
     heap = [(0.0, np.int64(0))]
@@ -83,18 +84,17 @@ def _flood(elevation: Any, base: Any) -> Any:  # noqa: C901
         if base[i // cols, i % cols]:
             seen[i], receiver[i] = True, i
             heapq.heappush(heap, (filled[i], np.int64(i)))
-    count = 0
     while heap:
-        height, i = heapq.heappop(heap)
-        order[count] = i
+        height, here = heapq.heappop(heap)
+        order[count] = here
         count += 1
-        y, x = i // cols, i % cols
+        y, x = here // cols, here % cols
         for k in range(8):
             v, u = y + _DY[k], x + _DX[k]
             if 0 <= v < rows and 0 <= u < cols:
                 j = v * cols + u
                 if not seen[j]:
-                    seen[j], receiver[j] = True, i
+                    seen[j], receiver[j] = True, here
                     filled[j] = max(filled[j], height + 1.0e-4)
                     heapq.heappush(heap, (filled[j], np.int64(j)))
     _steepest(filled, receiver, rows, cols)

@@ -47,13 +47,14 @@ def make_terrain(settings: WorldSettings, shape: tuple[int, int], pixel_m: float
     land = _land(settings, shape, pixel_m, rng)
     fields = _Fields(
         uplift=_uplift(settings, land, pixel_m, rng),
-        erodibility=_of_rocks(bedrock, settings.rocks, "erodibility") * settings.erodibility
-            * np.exp(0.5 * _field(shape, 12.0, rng)),
+        erodibility=_of_rocks(bedrock, settings.rocks, "erodibility")
+        * settings.erodibility
+        * np.exp(0.5 * _field(shape, 12.0, rng)),
         repose=np.tan(np.radians(_of_rocks(bedrock, settings.rocks, "repose") + 3.0 * _field(shape, 25.0, rng))),
         base=_base_level(land),
         noise=_field(shape, 40.0, rng),
     )
-    elevation, area, floor = _valley_floors(_evolve(fields, shape, pixel_m), fields.base, pixel_m)
+    elevation, area, floor = _valley_floors(_evolve(fields, pixel_m), fields.base, pixel_m)
     elevation += settings.base_m
     elevation = np.where(land, elevation + 0.6 * _field(shape, 6.0, rng), _sea_floor(land, pixel_m, rng))
     elevation[land] = np.maximum(elevation[land], 0.5)
@@ -72,7 +73,7 @@ def slope_degrees(elevation: NDArray[np.floating], pixel_m: float) -> Raster:
     """Slope in degrees by Horn's 3x3 differences, edges repeated; (y, x)."""
     p = ndimage.correlate1d(ndimage.correlate1d(elevation, [-1, 0, 1], axis=1), [1, 2, 1], axis=0)
     q = ndimage.correlate1d(ndimage.correlate1d(elevation, [-1, 0, 1], axis=0), [1, 2, 1], axis=1)
-    return np.degrees(np.arctan(np.hypot(p, q) / (8.0 * pixel_m))).astype(np.float32)
+    return np.asarray(np.degrees(np.arctan(np.hypot(p, q) / (8.0 * pixel_m))), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +156,14 @@ def _uplift(settings: WorldSettings, land: Mask, pixel_m: float, rng: np.random.
     return np.asarray(settings.uplift * ramp * uneven)
 
 
-def _evolve(fields: _Fields, shape: tuple[int, int], pixel_m: float) -> Floats:
+def _evolve(fields: _Fields, pixel_m: float) -> Floats:
     """Grow the mountains from a rough plain, coarse to fine."""
-    elevation: Floats | None = None
+    elevation = 5.0 + 2.0 * fields.coarse(LEVELS[0][0]).noise
     for factor, steps in LEVELS:
         now = fields.coarse(factor) if factor > 1 else fields
-        start = 5.0 + 2.0 * now.noise if elevation is None else _zoom(elevation, now.base.shape)
-        elevation = np.where(now.base, 0.0, start)
+        elevation = np.where(now.base, 0.0, _zoom(elevation, now.base.shape))
         for _ in range(steps):
             elevation = _step(elevation, now, pixel_m * factor)
-    assert elevation is not None and elevation.shape == shape  # noqa: S101, PT018  LEVELS ends at 1
     return elevation
 
 
@@ -204,4 +203,4 @@ def _position(elevation: Floats, land: Mask, pixel_m: float) -> Raster:
     size = 2 * round(300.0 / pixel_m) + 1
     above = elevation - ndimage.uniform_filter(elevation, size)
     scaled = above / above[land].std()
-    return np.clip(scaled, -2.0, 2.0).astype(np.float32)
+    return np.asarray(np.clip(scaled, -2.0, 2.0), np.float32)

@@ -72,9 +72,7 @@ def test_orders_of_magnitude() -> None:
 
 
 def test_mechanisms_differ_by_their_constants() -> None:
-    medians = [
-        float(median_ln(BA08_PGV, 7.0, rjb_km=20.0, vs30=900.0, mechanism=m)) for m in ("reverse", "normal")
-    ]
+    medians = [float(median_ln(BA08_PGV, 7.0, rjb_km=20.0, vs30=900.0, mechanism=m)) for m in ("reverse", "normal")]
     assert medians[0] - medians[1] == pytest.approx(5.08210 - 4.63188)
 
 

@@ -19,6 +19,7 @@ from headscarp.core.hazard import jessee
 from headscarp.io.inputs.shakemap_grid import read_grid_xml
 
 Floats = NDArray[np.float64]
+Record = Callable[[str, object], None]
 USGS_HAZARD_KM2 = 35.322
 
 
@@ -143,25 +144,26 @@ def test_mask_is_the_same(loma_prieta: LomaPrieta) -> None:
     np.testing.assert_array_equal(loma_prieta.coverage[cells] > 0, stored[cells] > 0)
 
 
-def test_coverage_with_bilinear_shaking(loma_prieta: LomaPrieta) -> None:
+def test_coverage_with_bilinear_shaking(loma_prieta: LomaPrieta, record_property: Record) -> None:
     stored = loma_prieta.stored("jessee_2018.grd")
     cells = known(stored) & (stored > 0)
     difference = np.abs(loma_prieta.coverage - stored)[cells]
     close = float((difference <= 1e-3).mean())
     median = float(np.median(difference / stored[cells]))
-    print(f"within 1e-3 of the USGS grid: {close:.4f} of cells; median relative difference {median:.4f}")
+    record_property("cells within 1e-3", close)
+    record_property("median relative difference", median)
     assert close >= 0.96
     assert median < 0.008
 
 
-def test_aggregate_hazard(loma_prieta: LomaPrieta) -> None:
+def test_aggregate_hazard(loma_prieta: LomaPrieta, record_property: Record) -> None:
     cells = known(loma_prieta.stored("jessee_2018.grd"))
     found = loma_prieta.aggregate_km2(np.where(cells, loma_prieta.coverage, 0.0))
-    print(f"aggregate hazard {found:.3f} km2, USGS {USGS_HAZARD_KM2} km2")
+    record_property("aggregate hazard km2", found)
     assert found == pytest.approx(USGS_HAZARD_KM2, rel=1e-3)
 
 
-def test_coverage_equals_one_triangulation(loma_prieta: LomaPrieta) -> None:
+def test_coverage_equals_one_triangulation(loma_prieta: LomaPrieta, record_property: Record) -> None:
     """The USGS interpolates shaking on triangles, and which diagonal a cell gets is an accident of its library."""
     g = loma_prieta
     stored = g.stored("jessee_2018.grd")
@@ -171,11 +173,11 @@ def test_coverage_equals_one_triangulation(loma_prieta: LomaPrieta) -> None:
         for pgv in triangulated(*g.shaking("grid.xml", "PGV"), *g.xy)
     ]
     equal = float((nearest_of(stored[cells], either) <= 1e-3).mean())
-    print(f"equal to a triangulation within 1e-3: {equal:.4f} of cells")
+    record_property("cells equal to a triangulation", equal)
     assert equal >= 0.99
 
 
-def test_sigma(loma_prieta: LomaPrieta) -> None:
+def test_sigma(loma_prieta: LomaPrieta, record_property: Record) -> None:
     g = loma_prieta
     stored = g.stored("jessee_2018_std.grd")
     cells = known(stored) & np.isfinite(g.terms["cti"])
@@ -194,7 +196,8 @@ def test_sigma(loma_prieta: LomaPrieta) -> None:
         strict=True,
     )
     equal = float((nearest_of(stored[cells], [sigma(*pair) for pair in pairs]) <= 1e-3).mean())
-    print(f"sigma: correlation {correlation:.5f} bilinear; {equal:.4f} of cells equal to a triangulation within 1e-3")
+    record_property("sigma: correlation", correlation)
+    record_property("sigma: cells equal to a triangulation", equal)
     assert correlation > 0.9996
     assert equal >= 0.99
 

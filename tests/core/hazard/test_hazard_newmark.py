@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 from headscarp.core.hazard.newmark import (
     FAILED_FRACTION,
     GODT_2008,
+    NewmarkPredictor,
     critical_acceleration,
     displacement_eq6,
     displacement_eq7,
     factor_of_safety,
     failure_probability,
+    strengths,
 )
+from headscarp.core.predictor import Predictor
 
 SLOPES, RATIOS = st.floats(1.0, 80.0), st.floats(0.01, 0.99)
 
@@ -81,3 +84,33 @@ def test_probability_limits() -> None:
     assert float(failure_probability(1e4)) == pytest.approx(FAILED_FRACTION)
     assert float(failure_probability(5.0)) == pytest.approx(0.335 * (1 - math.exp(-0.048 * 5.0**1.565)))
     assert (np.diff(failure_probability(np.linspace(0, 40, 200))) > 0).all()
+
+
+def test_strengths_of_codes() -> None:
+    cohesion, friction = strengths(np.array([1.0, 9.0, 0.0, np.nan, 400.0, 11.0]))
+    np.testing.assert_array_equal(cohesion, [5.0, 17.5, 10.0, 10.0, 10.0, 10.0])
+    np.testing.assert_array_equal(friction, [30.0, 38.0, 34.0, 34.0, 34.0, 34.0])
+
+
+def test_predictor_needs_slope_and_shaking_only() -> None:
+    model: Predictor = NewmarkPredictor()
+    slope, pga = np.meshgrid(np.linspace(0, 60, 13), np.linspace(0, 1.2, 9))
+    stack = np.stack([slope, pga, np.full(slope.shape, np.nan)]).astype(np.float32)
+    found = model.predict(stack)
+    assert found.dtype == np.float32 and np.isfinite(found).all()
+    assert (found[:, 0] == 0).all() and (found[0] == 0).all() and found.max() > 0.3
+    assert (np.diff(found, axis=0) >= 0).all(), "more shaking, more sliding"
+    stack[:2, 4, 6] = np.nan
+    assert np.argwhere(np.isnan(model.predict(stack))).tolist() == [[4, 6]]
+    with pytest.raises(ValueError, match=r"expected \(3, y, x\)"):
+        model.predict(stack[:2])
+
+
+def test_predictor_averages_over_scattered_strength() -> None:
+    """Against plain sampling of strength for one steep pixel."""
+    stack = np.array([38.0, 0.4, 3.0], np.float32)[:, None, None]
+    rng = np.random.default_rng(0)
+    cohesion, friction = (float(v) for v in strengths(3.0))
+    safety = float(factor_of_safety(38.0, cohesion, friction=friction)) * np.exp(0.3 * rng.standard_normal(200_000))
+    sampled = failure_probability(displacement_eq6(critical_acceleration(38.0, safety) / 0.4)).mean()
+    assert float(NewmarkPredictor().predict(stack)[0, 0]) == pytest.approx(sampled, rel=0.1)

@@ -128,8 +128,8 @@ def test_the_thumbnail_is_small_and_shows_the_hot_square_where_it_is(tmp_path: P
     image = np.asarray(Image.open(tmp_path / "files" / "thumbnail.png").convert("RGB")).astype(int)
     assert max(image.shape[:2]) < 600
     hot = 179 / 255 * np.array(SCORE.bins[-1].rgb) + 76 / 255 * np.array((228, 228, 224))
-    y, x = np.nonzero(np.abs(image - hot.round()).max(axis=2) <= 1)
     left, top = (560 - 480) // 2, 54
+    y, x = np.nonzero(np.abs(image[: top + 360] - hot.round()).max(axis=2) <= 1)
     assert (x.min() - left, x.max() + 1 - left) == (300, 420)
     assert (y.min() - top, y.max() + 1 - top) == (240, 300)
 
@@ -285,15 +285,9 @@ def test_only_the_root_knows_the_public_address() -> None:
 
 def test_pystac_walks_the_published_tree(tmp_path: Path) -> None:
     product = make_product(tmp_path / "in")
-    store = published(product, tmp_path)
-    root = pystac.Catalog.from_file(store.address("catalog/catalog.json"))
-    children = [c for c in root.get_children()]
-    assert [c.id for c in children] == ["coseismic-landslides"]
-    items = list(
-        pystac.Catalog.from_file(store.address("catalog/coseismic-landslides/collection.json")).get_items(
-            recursive=True
-        )
-    )
-    assert [i.id for i in items] == [str(product.run)]
-    assert items[0].datetime == datetime(2026, 11, 22, 6, 10, 4, tzinfo=UTC)
-    assert Path(items[0].get_assets()["hazard"].get_absolute_href() or "").exists()
+    root = pystac.Catalog.from_file(published(product, tmp_path).address("catalog/catalog.json"))
+    assert [child.id for child in root.get_children()] == ["coseismic-landslides"]
+    (item,) = root.get_items(recursive=True)
+    assert item.id == str(product.run)
+    assert item.datetime == datetime(2026, 11, 22, 6, 10, 4, tzinfo=UTC)
+    assert Path(item.assets["hazard"].get_absolute_href() or "").exists()

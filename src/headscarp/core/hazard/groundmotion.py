@@ -207,7 +207,7 @@ class CorrelatedField:
         correlation = np.exp(-3.0 * (lag if self.correlation == "exponential" else lag**2))
         spectrum = np.maximum(fft.rfft2(correlation).real, 0.0)
         spectrum /= fft.irfft2(spectrum, s=(rows, cols))[0, 0]
-        return np.sqrt(spectrum).astype(np.float32)
+        return np.asarray(np.sqrt(spectrum), np.float32)
 
     def draw(self, rng: np.random.Generator) -> Raster:
         """One field (y, x)."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from headscarp.core.predictor import Quantity
+from headscarp.core.types import Raster, Stack
 
 Floats = NDArray[np.floating]
 
@@ -97,3 +102,72 @@ def failure_probability(displacement: ArrayLike) -> Floats:
     """
     share: Floats = -FAILED_FRACTION * np.expm1(-0.048 * np.asarray(displacement, float) ** 1.565)
     return share
+
+
+STRENGTHS: Final[Mapping[int, tuple[float, float]]] = MappingProxyType(
+    {
+        1: (5.0, 30.0),  # su
+        2: (15.0, 38.0),  # vb
+        3: (11.0, 35.0),  # ss
+        4: (20.0, 40.0),  # pb
+        5: (9.0, 33.0),  # sm
+        6: (15.0, 37.0),  # sc
+        7: (15.0, 37.0),  # va
+        8: (14.0, 36.0),  # mt
+        9: (17.5, 38.0),  # pa
+        10: (15.0, 37.0),  # vi
+        12: (5.0, 33.0),  # py
+        13: (19.0, 39.0),  # pi
+        14: (7.5, 30.0),  # ev
+    }
+)
+"""Cohesion (kPa) and friction angle (degrees) by GLiM class: an engineer's first guess, fitted to nothing."""
+STRENGTH_UNKNOWN: Final = (10.0, 34.0)
+STRENGTH_LN_STD: Final = 0.3
+"""Scatter of strength within a class, in ln; medians alone would predict far too little area."""
+
+
+_RESIDUALS: Final = (-1.593, -0.967, -0.589, -0.282, 0.0, 0.282, 0.589, 0.967, 1.593)
+"""Standard normal values at the middle of nine equally likely classes."""
+
+
+def strengths(codes: ArrayLike) -> tuple[Floats, Floats]:
+    """Cohesion (kPa) and friction (degrees) of GLiM codes; others, NaN and 0 take `STRENGTH_UNKNOWN`."""
+    table = np.full((256, 2), STRENGTH_UNKNOWN)
+    for code, strength in STRENGTHS.items():
+        table[code] = strength
+    whole = np.nan_to_num(np.asarray(codes, float), nan=0.0, posinf=0.0, neginf=0.0)
+    found = table[np.where((whole < 0) | (whole > 255), 0, whole).astype(np.uint8)]
+    return found[..., 0], found[..., 1]
+
+
+class NewmarkPredictor:
+    """Share of each pixel that slides by dry Newmark blocks: the physical baseline, every pixel on its own.
+
+    Strength is scattered around its class by `STRENGTH_LN_STD` and averaged over; shaking is taken as given.
+    """
+
+    name = "newmark"
+    version = "1"
+    quantity: Quantity = "coverage"
+    channels = ("slope", "pga", "lithology")
+    required = frozenset({"slope", "pga"})
+    plan = None
+
+    def predict(self, stack: Stack) -> Raster:
+        """(3, y, x) in the order of `channels` to the share (y, x); NaN where slope or PGA is.
+
+        Raises:
+            ValueError: the first axis is not as long as `channels`.
+        """
+        if stack.ndim != 3 or stack.shape[0] != len(self.channels):
+            raise ValueError(f"{self.name}: expected ({len(self.channels)}, y, x), found {stack.shape}")
+        slope, pga, lithology = stack
+        cohesion, friction = strengths(lithology)
+        safety = factor_of_safety(slope, cohesion, friction=friction)
+        share = np.zeros(slope.shape)
+        for residual in _RESIDUALS:
+            critical = critical_acceleration(slope, safety * np.exp(STRENGTH_LN_STD * residual))
+            ratio = critical / np.maximum(pga, np.float32(1.0e-6))
+            share += failure_probability(displacement_eq6(ratio)) / len(_RESIDUALS)
+        return share.astype(np.float32)

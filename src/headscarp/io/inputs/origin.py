@@ -126,7 +126,7 @@ def _identify_s3(href: str, timeout_s: float) -> Attributes | None:
     )
     bucket, _, key = href.removeprefix("s3://").partition("/")
     try:
-        answer = boto3.client("s3", config=config).head_object(Bucket=bucket, Key=key)
+        answer = boto3.Session().client("s3", config=config).head_object(Bucket=bucket, Key=key)
     except ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         if status == 404:

@@ -96,7 +96,8 @@ def collection(current: Attributes | None, item: Attributes, event: Attributes) 
     fresh = _bare_collection(_extent(known, item))
     href = f"./{event['id']}/catalog.json"
     children = {link.href: link for link in (known.links if known is not None else []) if link.rel == "child"}
-    children[href] = Link("child", href, str(MediaType.JSON), event["title"])
+    origin = {"headscarp:time": event["headscarp:event"]["time"]}
+    children[href] = Link("child", href, str(MediaType.JSON), event["title"], extra_fields=origin)
     return _with_links(fresh, [*_collection_links(), *(children[key] for key in sorted(children))])
 
 

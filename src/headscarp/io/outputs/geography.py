@@ -20,6 +20,7 @@ from shapely.geometry.base import BaseGeometry
 from headscarp.core.grid import Bounds
 from headscarp.core.status import Status
 from headscarp.core.types import Attributes, Mask
+from headscarp.io.outputs.cog import CACHE_MB
 
 WORLD = box(-180.0, -90.0, 180.0, 90.0)
 DIGITS = 6
@@ -30,7 +31,7 @@ EDGE_POINTS = 32
 def valid_hull(status: Path) -> Polygon | None:
     """Convex hull of the pixels with status VALID or OUT_OF_DOMAIN in pixel coordinates; None if there are none."""
     corners: list[NDArray[np.float64]] = []
-    with rasterio.open(status) as source:
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_MB), rasterio.open(status) as source:
         for top in range(0, source.height, 512):
             rows = min(512, source.height - top)
             codes = source.read(1, window=RasterWindow(0, top, source.width, rows))

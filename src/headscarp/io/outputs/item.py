@@ -207,7 +207,7 @@ def _links(product: Product, rendered: Rendered, *, with_cube: bool) -> Iterator
     yield Link("parent", "../catalog.json", str(MediaType.JSON), product.event.title)
     yield Link("collection", "../../collection.json", str(MediaType.JSON), "Earthquake-triggered landslides")
     yield from _web_links(rendered)
-    page = f"../../../{PAGE}#event={slug(event)}&item={run}"
+    page = f"../../../{PAGE}#event={slug(event)}&version={run}"
     yield Link("alternate", page, str(MediaType.HTML), "Map page")
     yield Link("preview", "./thumbnail.png", str(MediaType.PNG), "Map with legend")
     yield Link("icon", "./thumbnail.png", str(MediaType.PNG), "Map with legend")

@@ -15,6 +15,7 @@ from rasterio.windows import Window as RasterWindow
 from headscarp.core.palette import Palette
 from headscarp.core.status import Status
 from headscarp.core.types import Codes
+from headscarp.io.outputs.cog import CACHE_MB
 
 SIZE = 560
 MAP_HEIGHT = 380
@@ -63,7 +64,7 @@ def write_thumbnail(
 def peaks(values: Path, palette: Palette, factor: int) -> Codes:
     """Highest class in each square of `factor` pixels, read in strips."""
     strips: list[Codes] = []
-    with rasterio.open(values) as source:
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_MB), rasterio.open(values) as source:
         step = factor * max(1, 1024 // factor)
         for top in range(0, source.height, step):
             window = RasterWindow(0, top, source.width, min(step, source.height - top))
@@ -81,10 +82,14 @@ def _map(values: Path, status: Path, palette: Palette) -> tuple[Image.Image, flo
         shape = (math.ceil(source.height / factor), math.ceil(source.width / factor))
         ground = source.read(1, out_shape=shape, resampling=Resampling.nearest)
         metres = abs(source.transform.a) * factor
-    colours = palette.table[peaks(values, palette, factor)]
+    return _enlarged(_over(palette.table[peaks(values, palette, factor)], _ground_table()[ground]), metres)
+
+
+def _over(colours: NDArray[np.uint8], ground: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(..., 4) RGBA laid over (..., 3) RGB."""
     opacity = colours[..., 3:] / 255.0
-    mixed = colours[..., :3] * opacity + _ground_table()[ground] * (1.0 - opacity)
-    return _enlarged(mixed.round().astype(np.uint8), metres)
+    mixed = colours[..., :3] * opacity + ground * (1.0 - opacity)
+    return mixed.round().astype(np.uint8)
 
 
 def _enlarged(pixels: NDArray[np.uint8], metres: float) -> tuple[Image.Image, float]:
@@ -134,8 +139,9 @@ def _stamp(draw: ImageDraw.ImageDraw, x: int, y: int, width: int) -> None:
 def _legend(draw: ImageDraw.ImageDraw, palette: Palette, top: int) -> None:
     draw.text((MARGIN, top), palette.title + " - model, not observed", fill=INK, font=_font(13))
     rows = math.ceil(len(palette.bins) / 2)
+    colours = _over(palette.table[1:], _ground_table()[[Status.VALID]]).tolist()
     for index, entry in enumerate(palette.bins):
         x = MARGIN + (index // rows) * (SIZE // 2)
         y = top + 24 + (index % rows) * 24
-        draw.rectangle((x, y, x + 22, y + 14), fill=entry.rgb, outline=INK)
+        draw.rectangle((x, y, x + 22, y + 14), fill=tuple(colours[index]), outline=INK)
         draw.text((x + 30, y - 1), entry.words, fill=INK, font=_font(13))

@@ -32,6 +32,7 @@ from rasterio.windows import Window as RasterWindow
 from headscarp.core.grid import Bounds
 from headscarp.core.palette import Palette
 from headscarp.core.types import Attributes, Codes
+from headscarp.io.outputs.cog import CACHE_MB
 from headscarp.io.outputs.geography import flat_bounds, unwrapped_bounds
 
 TILE = 256
@@ -97,7 +98,11 @@ def write_pmtiles(
     """
     pyramid = Pyramid.of(grid)
     encoder = _Encoder(palette)
-    with ThreadPoolExecutor(threads) as pool, rasterio.open(values, NUM_THREADS=threads) as source:
+    with (
+        ThreadPoolExecutor(threads) as pool,
+        rasterio.Env(GDAL_CACHEMAX=CACHE_MB),
+        rasterio.open(values, NUM_THREADS=threads) as source,
+    ):
         pending: dict[int, Future[bytes]] = {}
         tops: dict[tuple[int, int], Codes] = {}
         for x, y in pyramid.blocks():

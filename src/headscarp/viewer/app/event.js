@@ -12,33 +12,40 @@ import { downloads, facts, headline } from "./panel.js";
 import { describe } from "./product.js";
 
 const NEWS_EVERY_MS = 30000;
+const READING_HINT = "Select a place on the map to read its class; the Enter key reads the centre.";
 
-/** An event on show. Make with `EventPage.open`, follow the address with `show`, end with `close`. */
+/** An event on show. Follow the address with `show`, end with `close`. */
 export class EventPage {
-  static async open(place, eventLink) {
-    const event = await readEvent(eventLink);
-    return new EventPage(place, eventLink, event);
-  }
-
   constructor(place, eventLink, event) {
     this.id = event.id;
     this.eventLink = eventLink;
     this.event = event;
     this.opacity = 1;
+    this.closed = false;
+    this.shown = Promise.resolve();
     this.parts = layOut(place);
     this.look = () => this.lookForNews();
     this.news = setInterval(this.look, NEWS_EVERY_MS);
     document.addEventListener("visibilitychange", this.look);
   }
 
-  /** Show the version, comparison and camera an address asks for. Throws PageError. */
-  async show(address) {
+  /** Show the version, comparison and camera an address asks for, after what was asked before. Throws PageError. */
+  show(address) {
+    const next = () => this.present(address);
+    // Whoever asked for the one before has heard of its failure.
+    this.shown = this.shown.then(next, next);
+    return this.shown;
+  }
+
+  async present(address) {
+    if (this.closed) return;
     const version = this.pick(address.version);
     this.address = address;
     const changed = version.id !== this.product?.id;
     if (changed) this.product = await this.load(version);
+    if (this.closed) return;
     this.draw(version);
-    await this.drawMaps(address, changed);
+    await this.drawMaps(address);
   }
 
   pick(id) {
@@ -69,8 +76,17 @@ export class EventPage {
     fill(parts.about, facts(product), downloads(product));
   }
 
-  async drawMaps(address, changed) {
-    this.maps ??= await MapPair.open(this.parts, this.product, address.camera, () => this.remember());
+  async drawMaps(address) {
+    try {
+      this.maps ??= await MapPair.open(this, address.camera);
+    } catch (error) {
+      this.complain([error]);
+      return;
+    }
+    if (this.closed) {
+      this.maps.close();
+      return;
+    }
     const troubles = await this.maps.show(this.product, { opacity: this.opacity, compare: address.compare });
     this.complain(troubles);
     fill(this.parts.legend, legends(this.maps.legends(), this.product.silences));
@@ -78,6 +94,7 @@ export class EventPage {
     await this.maps.settled();
   }
 
+  /** Show what went wrong with the maps, in place of what went wrong before. */
   complain(troubles) {
     const lines = troubles.map(({ message }) => element("p", { class: "trouble", role: "alert" }, message));
     fill(this.parts.mapTrouble, lines);
@@ -115,6 +132,7 @@ export class EventPage {
   }
 
   close() {
+    this.closed = true;
     clearInterval(this.news);
     document.removeEventListener("visibilitychange", this.look);
     this.maps?.close();
@@ -130,7 +148,7 @@ function layOut(place) {
     legend: part("legends"),
     about: part("about"),
     mapTrouble: part("map-trouble"),
-    reading: part("reading", { role: "status" }),
+    reading: element("div", { class: "reading", role: "status" }, READING_HINT),
     firstName: element("figcaption"),
     secondName: element("figcaption"),
     first: part("map"),

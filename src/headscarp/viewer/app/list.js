@@ -9,11 +9,12 @@ import { magnitude, since, when } from "./words.js";
 const PAGE = 40;
 const AT_ONCE = 8;
 
-/** Show events given as links; resolves when the first page of them is complete. */
-export async function showList(place, links) {
+/** Show events given as links, if that is still wanted when they are known; resolves when the first page is complete. */
+export async function showList(place, links, wanted) {
   const rows = element("ol", { class: "events", "aria-label": "Events, newest first" });
   const count = links.length === 1 ? "1 earthquake" : `${links.length} earthquakes`;
   const entries = await newestFirst(links);
+  if (!wanted()) return;
   fill(place, element("h1", {}, "Earthquake-triggered landslides"), lead(), element("p", { class: "count" }, count), rows);
   await addPage(place, rows, entries);
 }

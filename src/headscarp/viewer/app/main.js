@@ -1,11 +1,12 @@
 /** Start of the page: follows the address, shows the list or an event, and says what went wrong. */
 
 import { formatAddress, parseAddress } from "./address.js";
-import { listEvents, PageError } from "./catalogue.js";
+import { listEvents, PageError, readEvent } from "./catalogue.js";
 import { element, fill } from "./elements.js";
 import { EventPage } from "./event.js";
 import { hook } from "./hook.js";
 import { showList } from "./list.js";
+import { preload } from "./pair.js";
 
 const ROOT = new URL("catalog.json", document.baseURI).href;
 const RETRY_MS = 15000;
@@ -15,27 +16,30 @@ let page = null;
 let turn = 0;
 let retry = null;
 
+/** Do what the address says. Whoever moves on meanwhile is not bothered with what comes late. */
 async function follow() {
   const mine = ++turn;
+  const current = () => mine === turn;
   const address = parseAddress(location.hash);
   hook.ready = false;
   clearTimeout(retry);
   place.setAttribute("aria-busy", "true");
   try {
-    await (address.event ? openEvent(address) : openList());
+    await (address.event ? openEvent(address, current) : openList(current));
   } catch (error) {
-    if (mine === turn) refuse(error, address);
+    if (current()) refuse(error, address);
   }
-  if (mine !== turn) return;
+  if (!current()) return;
   place.removeAttribute("aria-busy");
   hook.ready = true;
 }
 
-async function openList() {
+async function openList(current) {
   leave("list");
   document.title = "headscarp: earthquake-triggered landslides";
   const events = await catalogue();
-  if (events.length) await showList(place, events);
+  if (!current()) return;
+  if (events.length) await showList(place, events, current);
   else nothingYet("The catalogue is there, but holds no earthquake yet.");
 }
 
@@ -58,12 +62,15 @@ function nothingYet(text) {
   retry = setTimeout(follow, RETRY_MS);
 }
 
-async function openEvent(address) {
+async function openEvent(address, current) {
   if (page?.id !== address.event) {
     leave("event");
+    preload();
     const link = (await listEvents(ROOT)).find(({ id }) => id === address.event);
     if (!link) throw new PageError(`This catalogue has no event “${address.event}”.`);
-    page = await EventPage.open(place, link);
+    const event = await readEvent(link);
+    if (!current()) return;
+    page = new EventPage(place, link, event);
   }
   hook.view = "event";
   await page.show(address);

@@ -8,32 +8,38 @@ import { place, plain } from "./words.js";
 
 const SETTLING_MS = 20000;
 
+/** Begin to fetch the map library while the catalogue is still being read. */
+export function preload() {
+  const href = new URL("../vendor/maplibre-gl.mjs", import.meta.url).href;
+  if (!document.head.querySelector(`link[href="${href}"]`)) document.head.append(element("link", { rel: "modulepreload", href }));
+}
+
 /** One or two maps. MapLibre is loaded on first use, so that the list stays light. */
 export class MapPair {
-  static async open(parts, product, camera, remember) {
-    const tools = await Promise.all([import("./map.js"), import("./probe.js")]);
-    return new MapPair(tools, parts, product, camera, remember);
+  /** Maps in the places of an event page, which is told of moves and troubles. Throws PageError. */
+  static async open(page, camera) {
+    try {
+      return new MapPair(page, await Promise.all([import("./map.js"), import("./probe.js")]), camera);
+    } catch (error) {
+      throw new PageError(`This browser cannot draw the map (${error.message}). Its data may still be downloaded.`);
+    }
   }
 
-  constructor([maplibre, probe], parts, product, camera, remember) {
+  constructor(page, [maplibre, probe], camera) {
+    this.page = page;
     this.tools = { ...maplibre, ...probe };
-    this.parts = parts;
+    this.parts = page.parts;
     this.layers = [];
-    this.product = product;
+    this.product = page.product;
     this.whole = camera === null;
-    this.first = this.make(parts.first, "Map of modelled landslides", camera);
+    this.first = this.make(this.parts.first, "Map of modelled landslides", camera);
     this.first.on("resize", () => this.whole && this.fit());
-    this.remember = remember;
     hook.map = this.first;
   }
 
   make(container, name, camera) {
-    let map;
-    try {
-      map = this.tools.makeMap(container, { name, camera, bounds: this.product.bounds });
-    } catch (error) {
-      throw new PageError(`This browser cannot draw the map: ${error.message}`);
-    }
+    const map = this.tools.makeMap(container, { name, camera, bounds: this.product.bounds });
+    map.on("error", ({ error }) => this.page.complain([new PageError(`Part of the map could not be loaded (${error.message}).`)]));
     map.on("moveend", (move) => move.originalEvent && this.wander());
     map.on("click", (click) => this.read(click.lngLat));
     map.getCanvas().addEventListener("keydown", (key) => key.key === "Enter" && this.read(map.getCenter()));
@@ -129,7 +135,7 @@ export class MapPair {
   /** The visitor has moved a map: from now on the camera is theirs. */
   wander() {
     this.whole = false;
-    this.remember();
+    this.page.remember();
   }
 
   /** Take up a camera, or the whole area without one. */
