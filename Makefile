@@ -6,7 +6,7 @@ STAMP := .venv/.headscarp-$(shell cat pyproject.toml requirements.lock infra/web
 EVENT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint types fmt bench docs models up down lock clean
+.PHONY: help setup demo test test-all lint types fmt bench kill-demo docs models up down lock clean
 
 help: ## print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ fmt: setup ## format the code
 
 bench: setup ## speed, as ratios to limits measured in the same run
 	@$(BIN)/python bench/respond.py
+
+kill-demo: setup ## kill the demo at random moments and count what it publishes (long)
+	@$(BIN)/python infra/proofs/kill_demo.py
 
 docs: setup ## build the documentation site into build/docs
 	@$(BIN)/mkdocs build -q --strict

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from headscarp import __version__
-from headscarp.errors import HeadscarpError
+from headscarp.errors import HeadscarpError, StoreError
 from headscarp.settings import Settings
 
 app = typer.Typer(
@@ -43,6 +43,10 @@ def main() -> None:
     except HeadscarpError as error:
         _complain(error)
         raise SystemExit(error.exit_code) from None
+    except OSError as error:  # a full disk or a folder without rights, outside the store
+        err.print(f"[bold red]{type(error).__name__}[/]: ", end="")
+        err.print(str(error), markup=False, highlight=False)
+        raise SystemExit(StoreError.exit_code) from None
 
 
 def _complain(error: HeadscarpError) -> None:

@@ -91,7 +91,7 @@ def test_a_pickle_is_refused_even_with_the_right_digest(folder: Path) -> None:
 
 def test_weights_of_another_network_are_refused(folder: Path) -> None:
     other = build_network(replace(MANIFEST, architecture=Architecture("C", 3)))
-    forge(folder, save(other.state_dict()))
+    forge(folder, save({name: tensor.contiguous() for name, tensor in other.state_dict().items()}))
     with pytest.raises(BadBundle, match="do not fit"):
         load_bundle(folder)
 

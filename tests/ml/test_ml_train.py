@@ -192,6 +192,20 @@ def test_a_batch_depends_on_seed_and_step_alone() -> None:
     assert draw(3, 7) != draw(4, 7)
 
 
+def test_the_share_of_real_windows_does_not_depend_on_how_many_events_are_real() -> None:
+    real = replace(scene(1), synthetic=False, label=np.full((96, 96), 0.25, np.float32))
+    scenes = [real, *(scene(seed) for seed in range(2, 7))]
+    drawn = [
+        draw_batch(
+            scenes, MANIFEST.inputs, options=replace(WINDOWS, real=0.3), required=MANIFEST.required, seed=0, step=step
+        )
+        for step in range(60)
+    ]
+    share = np.mean([(batch.label == 0.25).all(axis=(1, 2)) for batch in drawn])
+    # 240 draws: standard error 0.03.
+    assert share == pytest.approx(0.3, abs=0.1)
+
+
 def test_windows_of_a_small_scene_are_padded_with_nothing() -> None:
     tiny = scene(1, side=32)
     batch = draw_batch([tiny], MANIFEST.inputs, options=WINDOWS, required=MANIFEST.required, seed=0, step=0)

@@ -283,3 +283,46 @@ def test_usgs_and_folder_agree(folder: Path, world: World, client: UsgsClient, t
         with rasterio.open((tmp_path / str(number) / str(done.item)).parent / "hazard.tif") as source:
             maps.append(source.read(1))
     np.testing.assert_allclose(maps[0], maps[1], rtol=2e-5)
+
+
+def test_a_full_disk_under_the_cube_is_the_stores_error(
+    folder: Path, client: UsgsClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import zarr.storage
+
+    quake, house = load_quake(str(folder), client), workshop(LocalStore(tmp_path))
+
+    async def refuse(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(zarr.storage.LocalStore, "set", refuse)
+        with pytest.raises(StoreError, match="No space left"):
+            respond(quake, house)
+    (run,) = house.ledger.runs(quake.event.id)
+    assert run.state is State.FAILED and "No space left" in run.reason
+    assert respond(quake, house).run.attempt == 2
+
+
+def test_a_worker_that_lost_its_run_publishes_nothing(folder: Path, client: UsgsClient, tmp_path: Path) -> None:
+    """It was silent for longer than its lease; another has taken over when it comes to publish."""
+    quake = load_quake(str(folder), client)
+    house = workshop(LocalStore(tmp_path))
+    other = Ledger(
+        house.store, lease=timedelta(seconds=30), clock=lambda: datetime.now(UTC) + timedelta(minutes=5), owner="other"
+    )
+
+    class Robbed:
+        def begin(self, stage: str) -> None:
+            if stage == "mask":
+                other.claim(identify(quake.event.id, quake.shakemap, house))
+
+        def advance(self, stage: str, done: int, total: int) -> None:
+            pass
+
+        def end(self, stage: str, seconds: float) -> None:
+            pass
+
+    with pytest.raises(Busy, match="taken over"):
+        respond(quake, house, watcher=Robbed())
+    assert crawl(LocalStore(tmp_path)) == []

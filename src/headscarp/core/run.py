@@ -56,6 +56,8 @@ class Run:
     """Store key of the published STAC item."""
     request: Attributes | None = None
     """What the worker needs to begin."""
+    seconds: Attributes | None = None
+    """How long each stage of the published attempt took."""
 
     def claimable(self, now: datetime) -> bool:
         """Whether another worker may take the run: it failed, or its holder fell silent."""

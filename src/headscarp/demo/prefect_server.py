@@ -94,6 +94,18 @@ def deploy(
     return done.stdout
 
 
+def repeat_every(server: PrefectServer, deployment: str, seconds: float) -> None:
+    """Give every schedule of a deployment (`flow/name`) another interval. Raises Unavailable."""
+    try:
+        answer = httpx.get(f"{server.api_url}/deployments/name/{deployment}", timeout=30.0, trust_env=False)
+        found = answer.raise_for_status().json()
+        url = f"{server.api_url}/deployments/{found['id']}"
+        kept = [{"slug": s["slug"], "active": True, "schedule": {"interval": seconds}} for s in found["schedules"]]
+        httpx.patch(url, json={"schedules": kept}, timeout=30.0, trust_env=False).raise_for_status()
+    except httpx.HTTPError as error:
+        raise Unavailable(f"{server.api_url}: cannot schedule {deployment}: {error}") from error
+
+
 def start_worker(
     supervisor: Supervisor,
     server: PrefectServer,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -191,16 +190,9 @@ def _print_timings(timings: Timings, house: House, event: str, console: Console)
     for name, seconds in timings.seconds.items():
         table.add_row(name, f"{seconds:.1f}")
     for run in sorted(house.ledger.runs(event), key=lambda r: r.update_time):
-        for stage, seconds in _stages_of(house, run).items():
+        for stage, seconds in (run.seconds or {}).items():
             table.add_row(f"  {run.state.lower()} version: {stage}", f"{seconds:.1f}", style="dim")
     console.print(table)
-
-
-def _stages_of(house: House, run: Run) -> Mapping[str, float]:
-    if run.item is None:
-        return {}
-    item = json.loads(house.store.read(run.item))
-    return {str(k): float(v) for k, v in item["properties"]["headscarp:timings"].items()}
 
 
 def _print_addresses(house: House, console: Console) -> None:

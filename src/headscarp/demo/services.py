@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from headscarp.demo.prefect_server import deploy, start_prefect, start_worker
+from headscarp.demo.prefect_server import deploy, repeat_every, start_prefect, start_worker
 from headscarp.demo.processes import Supervisor
 from headscarp.demo.seaweed import Seaweed, start_seaweed
 from headscarp.demo.torchserve import TorchServe, start_torchserve
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 """The project's root: the demo runs the flows and the handler of a checkout."""
 BUCKET = "headscarp"
 POOL = "headscarp"
-WATCH_EVERY = "PT10S"
+WATCH_EVERY_S = 10.0
 Announce = Callable[[str], None]
 
 
@@ -69,6 +69,7 @@ def start_flows(supervisor: Supervisor, timings: Timings, *, env: Mapping[str, s
             server,
             ROOT / "flows" / "prefect.yaml",
             root=ROOT,
-            env={**env, "HEADSCARP_ROOT": str(ROOT), "HEADSCARP_WATCH_EVERY": WATCH_EVERY},
+            env={**env, "HEADSCARP_ROOT": str(ROOT)},
         )
+        repeat_every(server, "watch/watch", WATCH_EVERY_S)
     return server.api_url.removesuffix("/api")

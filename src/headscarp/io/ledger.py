@@ -114,16 +114,32 @@ class Ledger:
 
         return self._move(run, step)
 
-    def finish(self, run: Run, state: State, *, reason: str = "", item: str | None = None) -> Run:
+    def finish(
+        self, run: Run, state: State, *, reason: str = "", item: str | None = None, seconds: Attributes | None = None
+    ) -> Run:
         """Put the end of this attempt down; Busy where another worker has taken the run over."""
         now = self._clock()
 
         def step(current: Run) -> Run:
             if current.attempt != run.attempt:
                 raise Busy(f"run {run.id}: attempt {run.attempt} was taken over by attempt {current.attempt}")
-            return current.moved(state, now, reason=reason[:2000], item=item or current.item)
+            kept = {"item": item or current.item, "seconds": seconds or current.seconds}
+            return current.moved(state, now, reason=reason[:2000], **kept)
 
         return self._move(run, step)
+
+    def confirm(self, run: Run) -> None:
+        """Make sure that this attempt is still the one that works.
+
+        A worker that was silent for longer than its lease may find the cube it read rewritten under it:
+        what it made after that must not be published.
+
+        Raises:
+            Busy: another worker has taken the run over.
+        """
+        current, _ = self._get(_key(run.event, run.id))
+        if current.attempt != run.attempt or current.state is not State.PROCESSING:
+            raise Busy(f"run {run.id}: attempt {run.attempt} was taken over by attempt {current.attempt}")
 
     def supersede(self, run: Run, by: str) -> None:
         """Mark a published run as replaced by a newer one."""

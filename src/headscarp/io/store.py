@@ -254,7 +254,7 @@ class S3Store(Store):
             from botocore.config import Config
 
             config = Config(retries={"max_attempts": 5, "mode": "standard"}, connect_timeout=10, read_timeout=60)
-            self._s3 = boto3.client("s3", config=config)
+            self._s3 = boto3.Session().client("s3", config=config)
         return self._s3
 
     def _key(self, key: str) -> str:

@@ -33,15 +33,15 @@ class TrainOptions:
     """Every knob of the loop."""
 
     seed: int = 0
-    steps: int = 3000
-    learning_rate: float = 2e-3
+    steps: int = 1200
+    learning_rate: float = 3e-3
     weight_decay: float = 1e-4
     warm_up: float = 0.05
     """Share of the steps over which the learning rate rises; then it falls as a cosine."""
     clip_norm: float = 1.0
-    average: float = 0.995
+    average: float = 0.99
     """Decay of the running average of the weights, which is what is kept."""
-    evaluate_every: int = 250
+    evaluate_every: int = 100
     windows: WindowOptions = field(default_factory=WindowOptions)
 
 

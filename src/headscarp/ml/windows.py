@@ -1,4 +1,4 @@
-"""Training windows: drawn from events with equal weight each, as a pure function of seed and step."""
+"""Training windows: drawn from events, not in proportion to their size, as a pure function of seed and step."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ class WindowOptions:
     batch: int = 8
     centred_on_slides: float = 0.5
     """Share of windows that are centred near a slide pixel; the others lie anywhere."""
-    lose_source: float = 0.1
+    real: float = 0.3
+    """Share of windows that come from real events, where there are both kinds."""
+    lose_source: float = 0.15
     pga_noise: float = 0.3
     """Scale of the ground-motion shift, in standard deviations of the ShakeMap."""
 
@@ -79,10 +81,17 @@ def draw_batch(
     """The batch of a step; equal arguments give equal bytes, whatever ran before."""
     rng = np.random.default_rng([seed, step])
     pairs = [
-        _example(scenes[int(rng.integers(len(scenes)))], inputs, options=options, required=required, rng=rng)
+        _example(_pick(scenes, options, rng), inputs, options=options, required=required, rng=rng)
         for _ in range(options.batch)
     ]
     return Batch(np.stack([x for x, _ in pairs]), np.stack([u for _, u in pairs]))
+
+
+def _pick(scenes: Sequence[Scene], options: WindowOptions, rng: np.random.Generator) -> Scene:
+    """A scene; of one kind, real or synthetic, all are equally likely."""
+    synthetic = rng.random() >= options.real
+    candidates = [scene for scene in scenes if scene.synthetic == synthetic] or list(scenes)
+    return candidates[int(rng.integers(len(candidates)))]
 
 
 def _example(

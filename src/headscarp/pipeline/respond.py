@@ -83,8 +83,8 @@ def respond(
         return _ended(run)
     stages = Stages(watcher)
     with workshop.ledger.working(run) as held, tempfile.TemporaryDirectory(dir=workshop.scratch) as folder:
-        item = _produce(quake, identity, workshop, stages=stages, scratch=Path(folder))
-        done = workshop.ledger.finish(held, State.SUCCEEDED, item=item)
+        item = _produce(quake, identity, workshop, held=held, stages=stages, scratch=Path(folder))
+        done = workshop.ledger.finish(held, State.SUCCEEDED, item=item, seconds=stages.seconds)
     _supersede_older(workshop, done)
     return Response(done, item, stages.seconds)
 
@@ -95,7 +95,7 @@ def _ended(run: Run) -> Response:
     return Response(run, run.item, new=False)
 
 
-def _produce(quake: Quake, identity: RunId, workshop: Workshop, *, stages: Stages, scratch: Path) -> str:
+def _produce(quake: Quake, identity: RunId, workshop: Workshop, *, held: Run, stages: Stages, scratch: Path) -> str:
     with stages.stage("extent"):
         extent = event_extent(quake.shaking, quake.event.longitude, quake.event.latitude)
     with stages.stage("cube") as progress:
@@ -110,6 +110,7 @@ def _produce(quake: Quake, identity: RunId, workshop: Workshop, *, stages: Stage
         status = status_map(cube, kept[0].path, scratch / "status.tif")
         for model_map in kept:
             mask_map(model_map.path, status)
+    workshop.ledger.confirm(held)
     with stages.stage("publish"):
         product = _product(quake, identity, cube, extent=extent, maps=kept, status=status, stages=stages)
         return publish(product, workshop.store, scratch=scratch, public_url=workshop.public_url, now=datetime.now(UTC))

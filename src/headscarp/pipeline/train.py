@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from headscarp.core.learning.labels import LENGTH_PX
 from headscarp.core.learning.statistics import auc, average_precision, prevalence
 from headscarp.core.manifest import Architecture, Manifest
 from headscarp.core.pci.table import Table
@@ -23,6 +24,7 @@ from headscarp.ml.local import score_map
 from headscarp.ml.network import Network
 from headscarp.ml.train import Curve, Evaluate, TrainOptions, train
 from headscarp.ml.windows import Scene
+from headscarp.pipeline.card import model_card
 from headscarp.pipeline.dataset import model_inputs, read_scene, split
 from headscarp.pipeline.stages import Stages, Watcher
 from headscarp.pipeline.world import write_world
@@ -66,6 +68,12 @@ class TrainSettings:
     options: TrainOptions = field(default_factory=TrainOptions)
     training_share: float = 0.6
     """Northern share of each real event that is trained on; the rest is held out and scored."""
+    label_length_px: float = LENGTH_PX
+    """Of mapped inventories: their positional error."""
+    exact_label_length_px: float = 1.0
+    """Of synthetic worlds, where every slide is where it is said to be."""
+    attribution: tuple[str, ...] = ()
+    """Beyond what the event folders say of themselves."""
     world_shape: tuple[int, int] = (512, 512)
     ceiling_draws: int = 40
 
@@ -144,11 +152,8 @@ def gather(
     choosing: list[Scene] = []
     held_out: list[Scene] = []
     for folder in folders:
-        north, south = split(
-            read_scene(folder, settings.channels, table=table, store=store),
-            settings.training_share,
-            gap_px=HOLD_OUT_GAP_PX,
-        )
+        whole = read_scene(folder, settings.channels, table=table, store=store, length_px=settings.label_length_px)
+        north, south = split(whole, settings.training_share, gap_px=HOLD_OUT_GAP_PX)
         training.append(north)
         held_out.append(south)
         progress(done := done + 1, total)
@@ -166,7 +171,8 @@ def _world_scene(
     """Draw a world, write it as an event folder and read it as any other; regions take turns."""
     world = make_world(seed, settings=REGIONS[seed % len(REGIONS)], shape=settings.world_shape)
     folder = write_world(world, scratch / f"world-{seed}")
-    return world, read_scene(folder, settings.channels, table=table, store=store)
+    length = settings.exact_label_length_px
+    return world, read_scene(folder, settings.channels, table=table, store=store, length_px=length)
 
 
 def _manifest(settings: TrainSettings, material: Material, table: Table) -> Manifest:
@@ -179,7 +185,7 @@ def _manifest(settings: TrainSettings, material: Material, table: Table) -> Mani
         table_digest=table.digest,
         trained_on=tuple(scene.name for scene in material.training),
         synthetic=any(scene.synthetic for scene in material.training),
-        attribution=material.attribution,
+        attribution=(*material.attribution, *settings.attribution),
     )
 
 
@@ -244,67 +250,13 @@ def _write_curve(path: Path, curve: Curve) -> None:
 def _card(
     settings: TrainSettings, manifest: Manifest, material: Material, worlds: Seeds, scores: Sequence[Attributes]
 ) -> str:
-    """The model card."""
-    real = ", ".join(s.name for s in material.training if not s.synthetic) or "none"
-    acknowledged = "\n".join(f"- {a}" for a in material.attribution) or "- none"
-    architecture, options = settings.architecture, settings.options
-    return f"""# {manifest.name} {manifest.version}
-
-A multi-scale fully convolutional network after Fan, Wang et al. (2025), doi:10.1093/nsr/nwaf179, that ranks 30 m
-pixels by how readily the shaking of an earthquake sets off landslides there. Narrow (N = {architecture.width},
-configuration {architecture.configuration}), for demonstration and for tests of the whole path.
-
-**The score is neither a probability nor an areal coverage.** It was trained on soft labels, on windows of which half
-are centred on landslides, and is not calibrated. Compare scores within one map.
-
-## Input
-
-{len(manifest.channels)} channels in physical units, NaN where missing: {", ".join(manifest.channels)}. Without
-{" or ".join(sorted(manifest.required))} there is no score; anything else may be missing, at a loss of skill.
-PCI table {manifest.table_digest[:16]}.
-
-## Trained on
-
-- Real: {real} (northern {settings.training_share:.0%} of each; the rest is held out below)
-- SYNTHETIC worlds, seeds {", ".join(map(str, worlds.training))}; weights chosen on seeds
-  {", ".join(map(str, worlds.choosing))}. The demonstration's world (seed 0) is none of them.
-
-{options.steps} steps of {options.windows.batch} windows of {options.windows.size} px, seed {options.seed}; screened
-Poisson labels of 2 px, dihedral and ground-motion augmentation, sources dropped at random.
-
-## Scores on ground it never saw
-
-All known pixels at the event's own prevalence. The ceiling is the expected AUC of the best score any use of the maps
-could reach in that world.
-
-{_score_table(scores)}
-
-## Limits
-
-- One small real event and invented terrain: no claim of skill on another real earthquake follows from these figures.
-  Scores of SYNTHETIC worlds show that the code learns known structure, nothing more.
-- A held-out part of a real event shares its shaking, its geology and its mapper with the part trained on.
-- Each window makes its own channel gate, so that scores of neighbouring windows can differ slightly along their seam.
-- No calibration, no uncertainty, no check for input unlike the training's.
-
-## Attribution and licence
-
-Weights: {manifest.licence}. No training data are part of this bundle.
-
-{acknowledged}
-"""
-
-
-def _score_table(scores: Sequence[Attributes]) -> str:
-    """Rows of the card's table."""
-    lines = [
-        "| scene | pixels | prevalence | AUC | ceiling | slope alone | average precision | score std |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row in scores:
-        ceiling = f"{row['ceiling_auc']:.3f}" if "ceiling_auc" in row else "-"
-        lines.append(
-            f"| {row['scene']} | {row['pixels']:,} | {row['prevalence']:.4f} | {row['auc']:.3f} | {ceiling} "
-            f"| {row['auc_slope_alone']:.3f} | {row['average_precision']:.3f} | {row['score_standard_deviation']:.3f} |"
-        )
-    return "\n".join(lines)
+    return model_card(
+        manifest,
+        options=settings.options,
+        real=[scene.name for scene in material.training if not scene.synthetic],
+        training_share=settings.training_share,
+        label_lengths=(settings.label_length_px, settings.exact_label_length_px),
+        training_seeds=worlds.training,
+        choosing_seeds=worlds.choosing,
+        scores=scores,
+    )

@@ -49,7 +49,8 @@ def soft_label(slides: Mask, known: Mask, *, length_px: float = LENGTH_PX, toler
         raise ValueError(f"expected two rasters of one shape, got {slides.shape} and {known.shape}")
     if not (length_px > 0 and tolerance > 0):
         raise ValueError(f"expected positive length and tolerance, got {length_px} and {tolerance}")
-    u = _solve(slides & known, known, 1.0 / length_px**2, tolerance)
+    known = np.ascontiguousarray(known, dtype=np.bool_)
+    u = _solve(np.ascontiguousarray(slides & known), known, 1.0 / length_px**2, tolerance)
     return np.where(known, np.clip(u, 0.0, 1.0), np.nan).astype(np.float32)
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -23,13 +25,16 @@ from zarr.errors import GroupNotFoundError, ZarrUserWarning
 from headscarp.core.pci.table import Row, Table
 from headscarp.core.tiling import YX, Window
 from headscarp.core.types import Attributes, Stack
-from headscarp.errors import InvalidInput, NotFound
+from headscarp.errors import InvalidInput, NotFound, StoreError
+from headscarp.io.cubes.chunks import ChunkCache
 from headscarp.io.store import Store
 from headscarp.tables.legends import LEGENDS
 
 FORMAT = 1
 CHUNK = 512
 SHARD = 2048
+READERS = 4
+"""Channels read at a time: on an object store a read is mostly waiting."""
 _STANDARD_NAMES = {"elevation": "height_above_geopotential_datum", "land": "land_binary_mask"}
 
 
@@ -41,6 +46,8 @@ class Cube:
         self._group = group
         names: Any = group.attrs["headscarp:channels"]
         self._arrays: dict[str, Any] = {name: group[name] for name in names}
+        self._cache = ChunkCache(CHUNK)
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="cube-read")
 
     @classmethod
     def create(cls, store: Store, key: str, grid: GeoBox, table: Table, attributes: Attributes) -> Cube:
@@ -48,15 +55,17 @@ class Cube:
 
         Raises:
             InvalidInput: a finished cube stands at `key`: cubes are immutable.
+            StoreError: the store refuses or is full.
         """
         if _is_complete(store, key):
             raise InvalidInput(f"cube {key}: exists and is complete; a cube is never rewritten")
         store.delete(key)
-        group = zarr.open_group(store.zarr(key), mode="w", zarr_format=3)
-        group.attrs.update(_grid_attributes(grid) | attributes | _table_attributes(table))
-        _write_coordinates(group, grid)
-        for channel in table.channels:
-            _create_channel(group, channel, table[channel], grid)
+        with _storing(key):
+            group = zarr.open_group(store.zarr(key), mode="w", zarr_format=3)
+            group.attrs.update(_grid_attributes(grid) | attributes | _table_attributes(table))
+            _write_coordinates(group, grid)
+            for channel in table.channels:
+                _create_channel(group, channel, table[channel], grid)
         return cls(group, key)
 
     @classmethod
@@ -114,13 +123,15 @@ class Cube:
             or (window.x + window.width) % SHARD not in {0, shape.x % SHARD}
         ):
             raise ValueError(f"cube {self.key}: {window} is not aligned with shards of {SHARD} pixels")
-        for channel, array in values.items():
-            self._arrays[channel][window.slices] = array
+        with _storing(self.key):
+            for channel, array in values.items():
+                self._arrays[channel][window.slices] = array
 
     def finish(self, attributes: Attributes) -> Cube:
         """Add attributes, consolidate the metadata and mark the cube complete; returns it as readers see it."""
-        self._group.attrs.update({**attributes, "headscarp:complete": True})
-        with warnings.catch_warnings():
+        with _storing(self.key):
+            self._group.attrs.update({**attributes, "headscarp:complete": True})
+        with _storing(self.key), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Consolidated metadata", category=ZarrUserWarning)
             group = zarr.consolidate_metadata(self._group.store)
         return Cube(group, self.key)
@@ -140,15 +151,29 @@ class Cube:
         inside = window.clipped(YX(*self.grid.shape))
         if inside.height <= 0 or inside.width <= 0:
             return out
-        for target, channel in zip(out, channels, strict=True):
-            if channel not in self.missing:
-                values = self._arrays[channel][inside.slices]
-                known = values != 0 if values.dtype == np.uint8 else True
-                np.copyto(target[inside.within(window)], values, where=known)
+        missing = self.missing
+        present = [(target, name) for target, name in zip(out, channels, strict=True) if name not in missing]
+        reads = [self._readers.submit(self._read_into, target, name, window, inside) for target, name in present]
+        for read in reads:
+            read.result()
         return out
+
+    def _read_into(self, target: np.ndarray, channel: str, window: Window, inside: Window) -> None:
+        values = self._cache.read(channel, self._arrays[channel], inside)
+        known = values != 0 if values.dtype == np.uint8 else True
+        np.copyto(target[inside.within(window)], values, where=known)
 
     def _attribute(self, name: str) -> Any:
         return self._group.attrs[name]
+
+
+@contextmanager
+def _storing(key: str) -> Iterator[None]:
+    """What disks and object stores say no with, as ours."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"cube {key}: cannot be written: {error}") from error
 
 
 def _group(store: Store, key: str) -> zarr.Group | None:
