@@ -96,7 +96,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
             break
     output = "".join(lines)
     assert process.poll() is None, output
-    page = re.search(r"map page\s+(\S+)", output)
+    page = re.search(r"map page\s+(http\S+)", output)
     assert page, output
     store = seaweed_store(folder)
     (done,) = (run for run in Ledger(store, lease=timedelta(1)).runs() if run.state is State.SUCCEEDED)
@@ -225,17 +225,19 @@ def test_the_page_shows_the_map(demo: Demo, hazard: Path, chromium: Path) -> Non
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(chromium), args=FLAGS)
         with Visitor.at(browser, width=1280, height=800) as visitor:
-            visitor.page.goto(f"{demo.page}#event={demo.event}")
-            visitor.wait()
-            body = visitor.page.locator("body").inner_text()
-            assert "SYNTHETIC" in body and "not observed" in body
-            assert len(visitor.page.locator("#version option").all()) == 2
             lon, lat, score = flat_place(hazard)
-            expected = on_white(score)
-            found = visitor.colour((lon, lat))
+            visitor.page.goto(f"{demo.page}#event={demo.event}")
+            visitor.wait().settle()
             picture = os.environ.get("HEADSCARP_SCREENSHOT")
             if picture:
                 visitor.page.screenshot(path=picture)
+            visitor.page.goto(f"{demo.page}#event={demo.event}&lon={lon:.5f}&lat={lat:.5f}&z=15")
+            visitor.wait().settle()
+            body = visitor.page.locator("body").inner_text()
+            assert "SYNTHETIC" in body and "not observed" in body
+            assert len(visitor.page.locator("#version option").all()) == 2
+            expected = on_white(score)
+            found = visitor.colour((lon, lat))
             assert all(abs(a - b) <= 4 for a, b in zip(found, expected, strict=True)), (found, expected, score)
             assert visitor.complaints == []
         browser.close()

@@ -148,13 +148,14 @@ def test_a_checkpoint_holds_tensors_and_text_only(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == [CHECKPOINT_FILE]
 
 
-def test_loss_is_the_masked_mean_by_hand() -> None:
+@pytest.mark.parametrize("weight", [1.0, 4.0])
+def test_loss_is_the_masked_mean_by_hand(weight: float) -> None:
     logits = torch.tensor([[[[0.0, 2.0], [5.0, -1.0]]]])
     label = torch.tensor([[[1.0, 0.25], [float("nan"), 0.0]]])
     p = 1.0 / (1.0 + np.exp(-np.array([0.0, 2.0, -1.0])))
     u = np.array([1.0, 0.25, 0.0])
-    expected = -np.mean(u * np.log(p) + (1 - u) * np.log(1 - p))
-    assert float(soft_loss(logits, label)) == pytest.approx(expected, rel=1e-5)
+    expected = -np.mean(weight * u * np.log(p) + (1 - u) * np.log(1 - p))
+    assert float(soft_loss(logits, label, weight)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_unknown_ground_gives_no_gradient() -> None:

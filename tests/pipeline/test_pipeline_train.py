@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,10 +26,10 @@ SETTINGS = TrainSettings(
     name="tiny",
     architecture=Architecture("C", 2),
     options=TrainOptions(steps=24, evaluate_every=8, windows=WindowOptions(size=64, batch=4)),
-    world_shape=(128, 128),
+    world_shape=(96, 96),
     ceiling_draws=3,
 )
-SEEDS = Seeds(training=(100, 101), choosing=(150,), unseen=(200,))
+SEEDS = Seeds(training=(101,), choosing=(150,), unseen=(200,))
 
 
 class PowerCutError(Exception):
@@ -59,7 +60,7 @@ class Recorder:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An event folder that stands for a real one."""
-    return write_world(make_world(300, shape=(192, 128)), tmp_path_factory.mktemp("event"))
+    return write_world(make_world(300, shape=(192, 96)), tmp_path_factory.mktemp("event"))
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +87,9 @@ def test_the_bundle_is_whole_and_runs(trained: tuple[Path, Manifest]) -> None:
 def test_synthetic_ground_is_named_as_such(trained: tuple[Path, Manifest]) -> None:
     out, manifest = trained
     assert manifest.synthetic
-    assert len(manifest.trained_on) == 3
+    assert len(manifest.trained_on) == 2
     card = (out / "CARD.md").read_text()
-    assert "SYNTHETIC worlds, seeds 100, 101" in card
+    assert "SYNTHETIC worlds, seeds 101" in card
     assert "neither a probability" in card
 
 
@@ -115,7 +116,11 @@ def test_a_killed_training_ends_in_the_same_bundle(
 ) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    arguments = {"folders": [folder], "worlds": SEEDS, "out": tmp_path / "tiny", "scratch": tmp_path / "scratch"}
+    # Cubes of the first run serve again, its checkpoint does not.
+    scratch = shutil.copytree(
+        trained[0].parent / "scratch", tmp_path / "scratch", ignore=shutil.ignore_patterns("checkpoint*")
+    )
+    arguments = {"folders": [folder], "worlds": SEEDS, "out": tmp_path / "tiny", "scratch": scratch}
     with pytest.raises(PowerCutError):
         train_model(SETTINGS, **arguments, watcher=Recorder(stop_at=13))  # type: ignore[arg-type]
     assert not (tmp_path / "tiny").exists()
@@ -127,7 +132,7 @@ def test_a_killed_training_ends_in_the_same_bundle(
     assert manifest == trained[1]
 
 
-@pytest.mark.parametrize("change", [{"unseen": (100,)}, {"choosing": (0,)}, {"training": (7, 7)}])
+@pytest.mark.parametrize("change", [{"unseen": (101,)}, {"choosing": (0,)}, {"training": (7, 7)}])
 def test_a_seed_has_one_job_and_none_is_the_demonstration(change: dict[str, tuple[int, ...]]) -> None:
     with pytest.raises(ValueError, match="distinct seeds"):
         replace(SEEDS, **change)

@@ -230,4 +230,4 @@ def _key(event: str, run_id: str) -> str:
 
 def _dump(run: Run) -> bytes:
     plain: dict[str, Any] = run.to_json()
-    return json.dumps(plain, indent=1, sort_keys=True).encode()
+    return json.dumps(plain, indent=1).encode()

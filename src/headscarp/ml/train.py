@@ -33,11 +33,13 @@ class TrainOptions:
     """Every knob of the loop."""
 
     seed: int = 0
-    steps: int = 1200
+    steps: int = 1000
     learning_rate: float = 3e-3
     weight_decay: float = 1e-4
     warm_up: float = 0.05
     """Share of the steps over which the learning rate rises; then it falls as a cosine."""
+    slide_weight: float = 4.0
+    """How much more a missed slide costs than a false alarm; spreads the scores of rare events."""
     clip_norm: float = 1.0
     average: float = 0.99
     """Decay of the running average of the weights, which is what is kept."""
@@ -82,11 +84,14 @@ def fit_statistics(network: Network, scenes: Sequence[Scene], *, seed: int) -> N
             layer.median[plane], layer.scale[plane] = median, spread
 
 
-def soft_loss(logits: Tensor, label: Tensor) -> Tensor:
-    """Binary cross-entropy against a soft label, averaged over pixels whose label is not NaN."""
+def soft_loss(logits: Tensor, label: Tensor, slide_weight: float = 1.0) -> Tensor:
+    """Binary cross-entropy against a soft label, averaged over pixels whose label is not NaN.
+
+    `slide_weight` multiplies what the label says of slides, not of background.
+    """
     known = torch.isfinite(label)
     loss = torch.nn.functional.binary_cross_entropy_with_logits(
-        logits[:, 0], torch.where(known, label, 0.0), reduction="none"
+        logits[:, 0], torch.where(known, label, 0.0), reduction="none", pos_weight=torch.tensor(slide_weight)
     )
     return (loss * known).sum() / known.sum().clamp(min=1)
 
@@ -128,7 +133,8 @@ class Training:
             seed=self.options.seed,
             step=self.step,
         )
-        loss = soft_loss(self.network.logits(torch.from_numpy(batch.inputs)), torch.from_numpy(batch.label))
+        logits = self.network.logits(torch.from_numpy(batch.inputs))
+        loss = soft_loss(logits, torch.from_numpy(batch.label), self.options.slide_weight)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip_norm)

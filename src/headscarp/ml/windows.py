@@ -54,7 +54,7 @@ class WindowOptions:
     """Share of windows that are centred near a slide pixel; the others lie anywhere."""
     real: float = 0.3
     """Share of windows that come from real events, where there are both kinds."""
-    lose_source: float = 0.15
+    lose_source: float = 0.1
     pga_noise: float = 0.3
     """Scale of the ground-motion shift, in standard deviations of the ShakeMap."""
 

@@ -39,8 +39,9 @@ A multi-scale fully convolutional network after Fan, Wang et al. (2025), doi:10.
 pixels by how readily the shaking of an earthquake sets off landslides there. Narrow (N = {architecture.width},
 configuration {architecture.configuration}), for demonstration and for tests of the whole path.
 
-**The score is neither a probability nor an areal coverage.** It was trained on soft labels, on windows of which
-{windows.centred_on_slides:.0%} lie around landslides, and is not calibrated. Compare scores within one map only.
+**The score is neither a probability nor an areal coverage.** It was trained on soft labels that count
+{options.slide_weight:g} times where they speak of slides, on windows of which {windows.centred_on_slides:.0%} lie
+around slides, and is not calibrated. Compare scores within one map only.
 
 ## Input
 
@@ -62,8 +63,9 @@ mirroring, by shifting ln PGA within its uncertainty, and by losing data sources
 
 ## Scores on ground it never saw
 
-All known pixels, each event at its own prevalence. The ceiling is the expected AUC of the best score that any use of
-the maps could give in that world; it exists for SYNTHETIC worlds only.
+All known pixels, each event at its own prevalence; AP is average precision, beside it what slope alone reaches. The
+ceiling is the expected AUC of the best score that any use of the maps could give in that world; it exists for
+SYNTHETIC worlds only.
 
 {_table(scores)}
 
@@ -93,13 +95,14 @@ def _listed(items: Sequence[str]) -> str:
 
 def _table(scores: Sequence[Attributes]) -> str:
     lines = [
-        "| scene | pixels | prevalence | AUC | ceiling | slope alone | average precision | score std |",
-        "|---|---|---|---|---|---|---|---|",
+        "| scene | pixels | prevalence | AUC | ceiling | slope's AUC | AP | slope's AP | score std |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in scores:
         ceiling = f"{row['ceiling_auc']:.3f}" if "ceiling_auc" in row else "-"
         lines.append(
             f"| {row['scene']} | {row['pixels']:,} | {row['prevalence']:.4f} | {row['auc']:.3f} | {ceiling} "
-            f"| {row['auc_slope_alone']:.3f} | {row['average_precision']:.3f} | {row['score_standard_deviation']:.3f} |"
+            f"| {row['slope_auc']:.3f} | {row['average_precision']:.3f} | {row['slope_average_precision']:.3f} "
+            f"| {row['score_standard_deviation']:.3f} |"
         )
     return "\n".join(lines)

@@ -64,7 +64,7 @@ class TrainSettings:
     version: str = "0.1.0"
     channels: tuple[str, ...] = PAPER_CHANNELS
     required: frozenset[str] = frozenset({"slope", "pga"})
-    architecture: Architecture = field(default_factory=lambda: Architecture("C", 8))
+    architecture: Architecture = field(default_factory=lambda: Architecture("C", 12))
     options: TrainOptions = field(default_factory=TrainOptions)
     training_share: float = 0.6
     """Northern share of each real event that is trained on; the rest is held out and scored."""
@@ -227,8 +227,9 @@ def scene_scores(network: Network, manifest: Manifest, scene: Scene) -> Attribut
     found = {
         "prevalence": prevalence(scores, scene.slides, known),
         "auc": auc(scores, scene.slides, known),
-        "auc_slope_alone": auc(slope, scene.slides, known),
         "average_precision": average_precision(scores, scene.slides, known),
+        "slope_auc": auc(slope, scene.slides, known),
+        "slope_average_precision": average_precision(slope, scene.slides, known),
         "score_standard_deviation": float(np.nanstd(scores[known])),
     }
     return {"scene": scene.name, "pixels": int(known.sum()), **{name: round(v, 4) for name, v in found.items()}}

@@ -77,7 +77,7 @@ def test_unknown_channels_are_refused(store: LocalStore) -> None:
 def test_plain_xarray_and_rioxarray_know_where_it_lies(store: LocalStore) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
-        cube = xr.open_zarr(store.zarr(KEY, read_only=True), consolidated=True, decode_coords="all", chunks=None)
+        cube = xr.open_zarr(store.zarr(KEY, read_only=True), chunks=None)
     assert CRS.from_user_input(cube.rio.crs) == CRS.from_epsg(32634)
     assert cube.rio.transform().almost_equals(GRID.transform)
     assert cube.rio.bounds() == pytest.approx(GRID.boundingbox.bbox)

@@ -250,6 +250,8 @@ def _channel_attributes(channel: str, row: Row, *, codes: bool) -> Attributes:
         "long_name": row.long_name,
         "units": "1" if row.units in {"code", "ln"} else row.units,
         "grid_mapping": "spatial_ref",
+        # Named here too, so that xarray makes it a coordinate without being asked to.
+        "coordinates": "spatial_ref",
         "headscarp:role": row.role,
         "headscarp:missing_means": row.missing,
         "references": row.cite,
