@@ -33,6 +33,7 @@ StoreOption = Annotated[str | None, typer.Option("--store", help="Folder, file:/
 ModelOption = Annotated[list[str] | None, typer.Option("--model", help="Model to run; repeat for more")]
 EndpointOption = Annotated[str | None, typer.Option("--endpoint", help="URL of the inference endpoint")]
 SourcesOption = Annotated[Path | None, typer.Option("--sources", help="Source registry that overrides the public one")]
+KASHMIR_ATTRIBUTION = ("Landslide polygons of Kashmir 2005: York coursework repository; terrain: AW3D30 of JAXA",)
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines")]
 
 
@@ -160,12 +161,23 @@ def watch(
 @app.command()
 def train(
     out_folder: Annotated[Path, typer.Option("--out", help="Model store to write to")] = Path("model_store"),
-    data: Annotated[Path, typer.Option(help="Folder with real event folders")] = Path("../shared/data/events"),
+    data: Annotated[Path, typer.Option(help="Folder with the real event folders")] = Path("../shared/data/events"),
+    scratch: Annotated[Path, typer.Option(help="Keeps worlds, cubes and the checkpoint")] = Path(".cache/train"),
 ) -> None:
-    """Train the small released model again, on synthetic worlds and the real event folders at hand."""
-    from headscarp.pipeline.train import train_small
+    """Train the small released model again, on synthetic worlds and one real event; goes on where it was stopped."""
+    from headscarp.pipeline.train import Seeds, TrainSettings, train_model
 
-    manifest = train_small(data=data, out=out_folder, console=err)
+    settings = TrainSettings(attribution=KASHMIR_ATTRIBUTION)
+    with _shown(quiet=False) as watcher:
+        manifest = train_model(
+            settings,
+            folders=[data / "us_usp000e12e_kashmir2005"],
+            unseen_folders=[data / "us_us20002926_gorkha2015_30m", data / "us_usp000g650_wenchuan2008_30m"],
+            worlds=Seeds(),
+            out=out_folder / settings.name,
+            scratch=scratch,
+            watcher=watcher,
+        )
     out.print(f"{out_folder / manifest.name}: version {manifest.version}", highlight=False)
 
 
