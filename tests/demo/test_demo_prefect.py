@@ -10,9 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
+from headscarp.demo.postgres import find_postgres, start_postgres
 from headscarp.demo.prefect_server import PrefectServer, deploy, make_pool, start_prefect, start_worker
 from headscarp.demo.processes import Supervisor, marked, tail
 from headscarp.errors import Unavailable
+from tests.conftest import need
 
 pytestmark = pytest.mark.service
 
@@ -77,3 +79,31 @@ def test_a_deployment_that_cannot_be_made_says_why(tmp_path: Path) -> None:
     server = PrefectServer("http://127.0.0.1:9/api", tmp_path / "home", 0.0)
     with pytest.raises(Unavailable, match="prefect deploy"):
         deploy(server, tmp_path / "prefect.yaml")
+
+
+@pytest.fixture
+def postgres_programs() -> Path:
+    """Debian's PostgreSQL."""
+    found = find_postgres()
+    return found or need(Path("/usr/lib/postgresql"), "PostgreSQL")
+
+
+def test_postgres_keeps_deployments_over_a_restart_of_the_server(
+    tmp_path_factory: pytest.TempPathFactory, postgres_programs: Path
+) -> None:
+    import shutil
+    import tempfile
+
+    place = Path(tempfile.mkdtemp(prefix="headscarp-pg-"))
+    place.chmod(0o755)
+    try:
+        with Supervisor(tmp_path_factory.mktemp("postgres")) as supervisor:
+            database = start_postgres(supervisor, data=place / "data")
+            first = start_prefect(supervisor, database_url=database.url)
+            make_pool(first, "kept")
+            supervisor.stop("prefect")
+            second = start_prefect(supervisor, database_url=database.url)
+            pools = call(second, "POST", "/work_pools/filter")
+            assert "kept" in {pool["name"] for pool in pools}
+    finally:
+        shutil.rmtree(place, ignore_errors=True)

@@ -27,6 +27,8 @@ class PrefectServer:
     api_url: str
     home: Path
     startup_s: float
+    database_url: str | None = None
+    """PostgreSQL; SQLite in `home` where None."""
 
     @property
     def env(self) -> dict[str, str]:
@@ -34,15 +36,19 @@ class PrefectServer:
         return _environment(self.home, self.api_url)
 
 
-def start_prefect(supervisor: Supervisor, *, timeout_s: float = 120.0) -> PrefectServer:
-    """Start the server on a free loopback port; its database is kept in the supervisor's `prefect/`."""
+def start_prefect(
+    supervisor: Supervisor, *, database_url: str | None = None, timeout_s: float = 120.0
+) -> PrefectServer:
+    """Start the server on a free loopback port, on `database_url` or on SQLite in the supervisor's `prefect/`."""
     home = supervisor.folder / "prefect"
     port = free_ports(1)[0]
     api_url = f"http://{LOOPBACK}:{port}/api"
     argv = [*_cli(), "server", "start", "--host", LOOPBACK, "--port", str(port)]
-    child = supervisor.start(Service("prefect", argv, home, _environment(home, api_url), stop_s=15.0))
+    env = _environment(home, api_url)
+    env |= {"PREFECT_SERVER_DATABASE_CONNECTION_URL": database_url} if database_url else {}
+    child = supervisor.start(Service("prefect", argv, home, env, stop_s=15.0))
     elapsed = supervisor.wait_ready(child, lambda: _healthy(api_url), timeout_s)
-    return PrefectServer(api_url, home, elapsed)
+    return PrefectServer(api_url, home, elapsed, database_url)
 
 
 def make_pool(server: PrefectServer, pool: str, *, timeout_s: float = 30.0) -> None:

@@ -71,6 +71,7 @@ SYNTHETIC worlds only.
 
 ## Limits
 
+- Ranks no better than slope alone on: {_joined(_not_better(scores)) or "none of these scenes"}.
 - One small real event and invented terrain: no skill on another earthquake is claimed. Scores of SYNTHETIC worlds
   show that the code learns known structure, nothing more.
 - The held-out part of an event shares its shaking, its geology and its mapper with the part trained on.
@@ -83,6 +84,11 @@ Weights: {manifest.licence}. No training data are part of this bundle.
 
 {_listed(manifest.attribution)}
 """
+
+
+def _not_better(scores: Sequence[Attributes]) -> list[str]:
+    """Scenes on which slope alone ranks as well."""
+    return [row["scene"] for row in scores if row["auc"] <= row["slope_auc"]]
 
 
 def _joined(items: Iterable[object]) -> str:
