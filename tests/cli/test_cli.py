@@ -78,3 +78,16 @@ def test_doctor_says_what_to_do(tmp_path: Path) -> None:
 def test_help_of_every_command(command: str, tmp_path: Path) -> None:
     done = run(*([command] if command else []), "--help", cwd=tmp_path)
     assert done.returncode == 0 and "Usage" in done.stdout
+
+
+def test_an_endpoint_that_is_down_fails_clearly_and_the_run_goes_on_without_it(
+    folder: Path, tmp_path: Path, root: Path
+) -> None:
+    env = {"HEADSCARP_MODEL_STORE": str(root / "model_store"), "HEADSCARP_TIMEOUT_S": "2"}
+    arguments = ("respond", str(folder), "--model", "headscarp-small", "--store", "store")
+    down = run(*arguments, "--endpoint", "http://127.0.0.1:9", cwd=tmp_path, **env)
+    assert down.returncode == 5 and "127.0.0.1:9" in down.stderr and "may be repeated" in down.stderr
+    assert not (tmp_path / "store" / "catalog").exists()
+    again = run(*arguments, "--json", cwd=tmp_path, **env)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["new"] is True

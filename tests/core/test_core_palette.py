@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from headscarp.core.palette import ALPHA, COVERAGE, SCORE, Bin, Palette, palette_for
+from headscarp.core.palette import (
+    ALPHA,
+    COVERAGE,
+    GROUND,
+    SCORE,
+    Bin,
+    Palette,
+    Shade,
+    StatusPalette,
+    hex_of,
+    palette_for,
+)
 from headscarp.core.status import Status
 
 USGS_BINS = (0.002, 0.01, 0.02, 0.05, 0.1, 0.2)
@@ -92,6 +103,45 @@ def test_the_legend_tells_what_is_drawn(palette: Palette) -> None:
 def test_edges_out_of_order_are_refused() -> None:
     with pytest.raises(ValueError, match="must increase"):
         Palette("p", "t", "n", (Bin(0.2, (0, 0, 0), "a"), Bin(0.1, (1, 1, 1), "b")))
+
+
+def test_the_ground_is_opaque_pale_and_tells_every_status_apart() -> None:
+    colours = {status: GROUND.rgb(status) for status in Status}
+    assert set(GROUND.table[1:, 3].tolist()) == {255}
+    assert GROUND.table[0].tolist() == [0, 0, 0, 0]
+    pairs = combinations(colours.values(), 2)
+    assert min(np.abs(np.subtract(one, other)).max() for one, other in pairs) >= 16
+    red, _, blue = colours[Status.SEA]
+    assert blue - red > 30
+    lights = {status: luminance(colour) for status, colour in colours.items()}
+    assert lights[Status.VALID] > lights[Status.WEAK_SHAKING] > lights[Status.NODATA] > 0.3
+    assert lights[Status.VALID] > max(luminance(b.rgb) for b in SCORE.bins)
+
+
+def test_ranks_keep_doubt_and_land_before_sea() -> None:
+    codes = np.array([[*Status, 77]], np.uint8)
+    ranks = dict(zip(Status, GROUND.classes(codes)[0].tolist(), strict=False))
+    assert GROUND.classes(codes).shape == codes.shape
+    assert GROUND.classes(codes)[0, -1] == 0
+    assert sorted(ranks, key=ranks.__getitem__) == [
+        Status.SEA,
+        Status.NODATA,
+        Status.WEAK_SHAKING,
+        Status.VALID,
+        Status.OUT_OF_DOMAIN,
+    ]
+    assert [tuple(GROUND.table[ranks[status], :3]) for status in Status] == [GROUND.rgb(status) for status in Status]
+
+
+def test_the_legend_of_the_ground_has_the_words_of_the_codes() -> None:
+    entries = GROUND.legend()["entries"]
+    assert [(e["value"], e["name"], e["label"]) for e in entries] == [(s.value, s.slug, s.words) for s in Status]
+    assert [e["color"] for e in entries] == [hex_of(GROUND.rgb(status)) for status in Status]
+
+
+def test_a_status_without_a_shade_is_refused() -> None:
+    with pytest.raises(ValueError, match="one shade per status"):
+        StatusPalette("p", "t", "n", (Shade(Status.SEA, (0, 0, 0)),))
 
 
 def test_status_codes_are_the_published_ones_and_say_what_they_mean() -> None:

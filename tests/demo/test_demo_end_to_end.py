@@ -23,8 +23,9 @@ from pmtiles.reader import MmapSource
 from pmtiles.reader import Reader as TileReader
 from pyproj import Transformer
 
-from headscarp.core.palette import ALPHA, SCORE
+from headscarp.core.palette import ALPHA, GROUND, SCORE
 from headscarp.core.run import State
+from headscarp.core.status import Status
 from headscarp.demo.guardian import marked
 from headscarp.demo.run import MODEL
 from headscarp.demo.services import BUCKET, ROOT
@@ -236,7 +237,7 @@ def test_the_page_shows_the_map(demo: Demo, hazard: Path, chromium: Path) -> Non
             body = visitor.page.locator("body").inner_text()
             assert "SYNTHETIC" in body and "not observed" in body
             assert len(visitor.page.locator("#version option").all()) == 2
-            expected = on_white(score)
+            expected = on_ground(score)
             found = visitor.colour((lon, lat))
             assert all(abs(a - b) <= 4 for a, b in zip(found, expected, strict=True)), (found, expected, score)
             assert visitor.complaints == []
@@ -263,6 +264,8 @@ def flat_place(hazard: Path) -> tuple[float, float, float]:
     return lon, lat, float(values[row, col])
 
 
-def on_white(score: float) -> tuple[int, ...]:
+def on_ground(score: float) -> tuple[int, ...]:
+    """The colour of a score over ground that is drawn as valid."""
     rgb = next(b.rgb for b in reversed(SCORE.bins) if score >= b.lower)
-    return tuple(round(ALPHA / 255 * v + (1 - ALPHA / 255) * 255) for v in rgb)
+    ground = GROUND.rgb(Status.VALID)
+    return tuple(round(ALPHA / 255 * v + (1 - ALPHA / 255) * g) for v, g in zip(rgb, ground, strict=True))

@@ -52,6 +52,7 @@ def test_one_product(store: LocalStore, tmp_path: Path, shared_schemas: Path) ->
     assert sorted(item["assets"]) == [
         "hazard",
         "status",
+        "status_tiles",
         "thumbnail",
         "tilejson",
         "tiles",
@@ -79,7 +80,7 @@ def test_publishing_again_writes_nothing(store: LocalStore, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("earlier", "after", "writes"),
-    [(0, False, 7 + 4), (1, False, 5 + 3), (1, True, 5 + 3)],
+    [(0, False, 8 + 4), (1, False, 6 + 3), (1, True, 6 + 3)],
     ids=["first version, refused", "second version, refused", "second version, answer lost"],
 )
 def test_a_stop_at_any_write_leaves_nothing_half_visible_and_is_made_good(
@@ -114,7 +115,7 @@ def test_a_stop_at_any_write_leaves_nothing_half_visible_and_is_made_good(
 @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     order=st.permutations([1000, 2000, 3000]),
-    crashes=st.lists(st.integers(1, 14), min_size=3, max_size=3),
+    crashes=st.lists(st.integers(1, 15), min_size=3, max_size=3),
     after=st.booleans(),
 )
 def test_versions_stand_in_the_order_of_their_shakemaps_however_they_arrive(

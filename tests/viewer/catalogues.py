@@ -27,8 +27,12 @@ from headscarp.viewer import page_files
 SIDE = 600
 PIXEL_M = 45.0
 REACH = 75
-PATCHES = {(150, 150): 0.15, (150, 450): 0.9, (450, 150): 0.4, (450, 450): np.nan}
-"""Value of the published map around each (row, column); NaN is sea. The USGS map holds a tenth of it."""
+PATCHES = {(150, 150): 0.15, (150, 450): 0.9, (450, 150): 0.4}
+"""Value of the published map around each (row, column). The USGS map holds a tenth of it."""
+SILENT = {(450, 450): Status.SEA, (300, 150): Status.WEAK_SHAKING, (300, 450): Status.NODATA}
+"""Why there is no value around each of these; elsewhere, but for the next, all is valid."""
+DOUBTFUL = (450, 300)
+"""Around it all is out of domain, with a value too low for a colour."""
 MIDDLE = (300, 300)
 MIDDLE_BY_VERSION = (0.25, 0.55, 0.7)
 ORIGIN = datetime(2026, 11, 22, 6, 10, tzinfo=UTC)
@@ -83,9 +87,23 @@ class Quake:
 def values(version: int) -> np.ndarray:
     """(y, x) patches of `PATCHES`, 0.02 elsewhere; each version has a value of its own in the middle."""
     array = np.full((SIDE, SIDE), 0.02, np.float32)
-    for (row, column), value in {**PATCHES, MIDDLE: MIDDLE_BY_VERSION[version - 1]}.items():
-        array[row - REACH : row + REACH, column - REACH : column + REACH] = value
+    for place, value in {**PATCHES, **dict.fromkeys(SILENT, np.nan), MIDDLE: MIDDLE_BY_VERSION[version - 1]}.items():
+        array[around(place)] = value
     return array
+
+
+def statuses() -> np.ndarray:
+    """(y, x) status codes that go with the values."""
+    codes = np.full((SIDE, SIDE), Status.VALID, np.uint8)
+    for place, status in {**SILENT, DOUBTFUL: Status.OUT_OF_DOMAIN}.items():
+        codes[around(place)] = status
+    return codes
+
+
+def around(place: tuple[int, int]) -> tuple[slice, slice]:
+    """The patch about a row and column."""
+    row, column = place
+    return slice(row - REACH, row + REACH), slice(column - REACH, column + REACH)
 
 
 def write_catalogue(folder: Path, *quakes: Quake) -> Path:
@@ -114,14 +132,13 @@ def product(quake: Quake, version: int, folder: Path) -> Product:
     if quake.usgs:
         usgs = raster(folder / "usgs_in.tif", array * np.float32(0.1), quake.grid, np.nan)
         maps.append(ModelMap("nowicki_jessee", "2018", "coverage", usgs))
-    codes = np.where(np.isnan(array), Status.SEA, Status.VALID).astype(np.uint8)
     return Product(
         run=quake.run(version),
         event=quake.event,
         grid=quake.grid,
         cut_by_shakemap_edge=False,
         maps=tuple(maps),
-        status=raster(folder / "status_in.tif", codes, quake.grid, Status.NODATA),
+        status=raster(folder / "status_in.tif", statuses(), quake.grid, Status.NODATA),
         peak_pga=0.834,
         shakemap={"format": "grid.xml", "shakemap_version": str(version)},
         lineage={"headscarp:missing": dict(quake.missing), "headscarp:land_km2": 683.4},

@@ -21,6 +21,13 @@ OLD = Quake("old1", "M 7.8 - 36 km E of Khudi, Nepal", SYNTHETIC.time.replace(ye
 DATELINE = Quake(
     "date1", "M 7.0 - Fiji region", SYNTHETIC.time.replace(year=2020), 7.0, 179.98, -16.6, versions=1, usgs=False
 )
+COLLECTION = "coseismic-landslides"
+
+
+def item_key(quake: Quake, version: int) -> str:
+    """Key of a version's item in the public folder."""
+    run = str(quake.run(version))
+    return f"{COLLECTION}/{quake.id}/{run}/{run}.json"
 
 
 @pytest.fixture(scope="session")

@@ -193,3 +193,33 @@ def _problems(manifest: Manifest) -> dict[str, bool]:
             manifest.weights_sha256 == "" or SHA256.fullmatch(manifest.weights_sha256)
         ),
     }
+
+
+class FromManifest:
+    """What every predictor of a bundle says of itself, in process or at an endpoint."""
+
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name
+
+    @property
+    def version(self) -> str:
+        return self.manifest.version
+
+    @property
+    def quantity(self) -> Quantity:
+        return self.manifest.quantity
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        return self.manifest.channels
+
+    @property
+    def required(self) -> frozenset[str]:
+        return self.manifest.required
+
+    @property
+    def plan(self) -> CropPlan | None:
+        return self.manifest.plan

@@ -21,6 +21,7 @@ from headscarp.demo.seaweed import Seaweed
 from headscarp.demo.services import BUCKET, ROOT, Timings, start_endpoint, start_flows, start_store
 from headscarp.demo.stage import Play, upload_sources, write_play
 from headscarp.errors import Unavailable
+from headscarp.io.inputs.usgs import UsgsClient
 from headscarp.io.ledger import Ledger
 from headscarp.io.store import S3Store
 from headscarp.pipeline.page import publish_page
@@ -30,7 +31,6 @@ from headscarp.viewer import page_files
 MODEL = "headscarp-small"
 LEASE_S = 20.0
 PATIENCE_S = 600.0
-LIVE_USGS = "https://earthquake.usgs.gov"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,8 @@ def _stage(
 ) -> tuple[Play | None, ReplayServer | None, Path | None]:
     """The synthetic world in the store and its replay; nothing of it for a real event."""
     if settings.event is not None:
+        with timings.step(f"ask USGS for {settings.event}"), UsgsClient(Settings().usgs_url, timeout_s=30.0) as client:
+            client.detail(settings.event)
         return None, None, None
     with timings.step("synthetic world"):
         play = write_play(folder)
@@ -115,7 +117,7 @@ def _open_house(
     env = seaweed.env | {
         "HEADSCARP_STORE": f"s3://{BUCKET}",
         "HEADSCARP_PUBLIC_URL": public_url,
-        "HEADSCARP_USGS_URL": replay.url if replay else LIVE_USGS,
+        "HEADSCARP_USGS_URL": replay.url if replay else Settings().usgs_url,
         "HEADSCARP_ENDPOINT": endpoint.url,
         "HEADSCARP_ENDPOINT_TOKEN_FILE": str(endpoint.token_file),
         "HEADSCARP_MODEL_STORE": str(models),

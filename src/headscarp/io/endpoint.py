@@ -18,9 +18,7 @@ import numpy as np
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
 from headscarp.core import wire
-from headscarp.core.manifest import Manifest
-from headscarp.core.predictor import Quantity
-from headscarp.core.tiling import CropPlan
+from headscarp.core.manifest import FromManifest, Manifest
 from headscarp.core.types import Raster, Stack
 from headscarp.errors import BadRequest, EndpointUnavailable, InvalidInput
 
@@ -36,7 +34,7 @@ class _KeyRefused(EndpointUnavailable):
     """The key was refused; the file may hold a newer one."""
 
 
-class EndpointPredictor:
+class EndpointPredictor(FromManifest):
     """A bundle served elsewhere, as a `Predictor`; safe to share between threads.
 
     Answers whose shape, type or model are not those asked for are refused: a map is never mixed
@@ -76,30 +74,6 @@ class EndpointPredictor:
         self._wait = wait_random_exponential(multiplier=first_wait_s, max=5.0)
         limits = httpx.Limits(max_connections=concurrency + 1)
         self._client = httpx.Client(limits=limits, trust_env=False)
-
-    @property
-    def name(self) -> str:
-        return self.manifest.name
-
-    @property
-    def version(self) -> str:
-        return self.manifest.version
-
-    @property
-    def quantity(self) -> Quantity:
-        return self.manifest.quantity
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        return self.manifest.channels
-
-    @property
-    def required(self) -> frozenset[str]:
-        return self.manifest.required
-
-    @property
-    def plan(self) -> CropPlan | None:
-        return self.manifest.plan
 
     def __enter__(self) -> Self:
         return self

@@ -4,43 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from headscarp.core.manifest import Manifest
-from headscarp.core.predictor import Quantity
-from headscarp.core.tiling import YX, CropPlan, read_padded
+from headscarp.core.manifest import FromManifest, Manifest
+from headscarp.core.tiling import YX, read_padded
 from headscarp.core.types import Raster, Stack
 from headscarp.ml.network import Network, score
 
 
-class LocalPredictor:
+class LocalPredictor(FromManifest):
     """A loaded bundle as a `Predictor`; deterministic on the CPU."""
 
     def __init__(self, manifest: Manifest, network: Network) -> None:
         self.manifest = manifest
         self._network = network.eval()
-
-    @property
-    def name(self) -> str:
-        return self.manifest.name
-
-    @property
-    def version(self) -> str:
-        return self.manifest.version
-
-    @property
-    def quantity(self) -> Quantity:
-        return self.manifest.quantity
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        return self.manifest.channels
-
-    @property
-    def required(self) -> frozenset[str]:
-        return self.manifest.required
-
-    @property
-    def plan(self) -> CropPlan | None:
-        return self.manifest.plan
 
     def predict(self, stack: Stack) -> Raster:
         return score(self._network, self.manifest, stack)

@@ -16,7 +16,7 @@ from pyproj import Transformer
 from shapely.geometry import Point, shape
 
 from headscarp.core.event import Event
-from headscarp.core.palette import SCORE
+from headscarp.core.palette import GROUND, SCORE, hex_of
 from headscarp.core.status import Status
 from headscarp.io.outputs.assets import render
 from headscarp.io.outputs.catalog import collection, event_catalog, root_catalog
@@ -86,6 +86,17 @@ def test_item_says_what_the_product_is(tmp_path: Path) -> None:
     assert "soil" in said["description"]
 
 
+def test_the_item_offers_the_ground_in_the_colours_it_is_drawn_with(tmp_path: Path) -> None:
+    item = item_of(make_product(tmp_path / "in"), tmp_path)
+    tiles = item["assets"]["status_tiles"]
+    assert (tiles["href"], tiles["type"]) == ("./status.pmtiles", "application/vnd.pmtiles")
+    classes = item["assets"]["status"]["classification:classes"]
+    assert [f"#{c['color_hint'].lower()}" for c in classes] == [hex_of(GROUND.rgb(status)) for status in Status]
+    assert item["properties"]["renders"]["status"]["headscarp:legend"] == GROUND.legend()
+    offered = {link["href"]: link["render"] for link in item["links"] if link["rel"] == "pmtiles"}
+    assert offered == {"./hazard.pmtiles": "hazard", "./usgs.pmtiles": "usgs", "./status.pmtiles": "status"}
+
+
 def test_hazard_detail_is_the_coverage_summed_over_area(tmp_path: Path) -> None:
     score, _ = score_and_status()
     expected = np.nansum(score.astype(np.float64) / 10) * 0.03 * 0.03
@@ -127,11 +138,13 @@ def test_the_thumbnail_is_small_and_shows_the_hot_square_where_it_is(tmp_path: P
     render(make_product(tmp_path / "in"), tmp_path / "files", public_url=None, threads=1)
     image = np.asarray(Image.open(tmp_path / "files" / "thumbnail.png").convert("RGB")).astype(int)
     assert max(image.shape[:2]) < 600
-    hot = 179 / 255 * np.array(SCORE.bins[-1].rgb) + 76 / 255 * np.array((228, 228, 224))
+    hot = 179 / 255 * np.array(SCORE.bins[-1].rgb) + 76 / 255 * np.array(GROUND.rgb(Status.VALID))
     left, top = (560 - 480) // 2, 54
     y, x = np.nonzero(np.abs(image[: top + 360] - hot.round()).max(axis=2) <= 1)
     assert (x.min() - left, x.max() + 1 - left) == (300, 420)
     assert (y.min() - top, y.max() + 1 - top) == (240, 300)
+    assert tuple(image[top + 200, left + 60]) == GROUND.rgb(Status.SEA)
+    assert tuple(image[top + 10, left + 470]) == GROUND.rgb(Status.NODATA)
 
 
 def test_a_single_hot_pixel_survives_in_the_thumbnail(tmp_path: Path) -> None:
@@ -249,7 +262,7 @@ def test_the_collection_grows_to_hold_its_items() -> None:
         return {"bbox": bbox, "properties": {"datetime": moment}}
 
     def an_event(name: str) -> dict[str, Any]:
-        return {"id": name, "title": f"M 7 {name}"}
+        return {"id": name, "title": f"M 7 {name}", "headscarp:event": {"time": "2026-11-22T06:10:04Z"}}
 
     first = collection(None, an_item([20, 38, 21, 39], "2026-11-22T06:10:04Z"), an_event("b"))
     second = collection(first, an_item([-70, -20, -68, -19], "2014-04-01T23:46:47Z"), an_event("a"))
@@ -259,6 +272,8 @@ def test_the_collection_grows_to_hold_its_items() -> None:
         "./a/catalog.json",
         "./b/catalog.json",
     ]
+    times = [link["headscarp:time"] for link in second["links"] if link["rel"] == "child"]
+    assert times == ["2026-11-22T06:10:04Z"] * 2
     assert collection(second, an_item([20, 38, 21, 39], "2026-11-22T06:10:04Z"), an_event("b")) == second
     third = collection(second, an_item([179, -17, -179, -16], "2026-11-22T06:10:04Z"), an_event("c"))
     assert third["extent"]["spatial"]["bbox"] == [[-180, -20, 180, 39]]

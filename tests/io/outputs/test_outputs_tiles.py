@@ -20,8 +20,9 @@ from pmtiles.reader import MmapSource, Reader, all_tiles
 from pmtiles.tile import Compression, TileType
 from pyproj import Transformer
 
-from headscarp.core.palette import COVERAGE, SCORE, Palette
-from headscarp.core.types import Raster
+from headscarp.core.palette import COVERAGE, GROUND, SCORE, ColourScheme, Palette
+from headscarp.core.status import Status
+from headscarp.core.types import Codes, Raster
 from headscarp.io.outputs.tiles import Pyramid, tilejson, write_pmtiles
 
 
@@ -29,10 +30,11 @@ def grid_of(width: int, height: int, *, epsg: int = 32634, x: float = 500000.0, 
     return GeoBox(wh_(width, height), Affine(30.0, 0.0, x, 0.0, -30.0, y), f"EPSG:{epsg}")
 
 
-def draw(folder: Path, data: Raster, grid: GeoBox, palette: Palette = SCORE) -> tuple[Path, Pyramid]:
+def draw(folder: Path, data: Raster | Codes, grid: GeoBox, palette: ColourScheme = SCORE) -> tuple[Path, Pyramid]:
     raster, archive = folder / "in.tif", folder / "out.pmtiles"
-    profile = {"driver": "GTiff", "height": data.shape[0], "width": data.shape[1], "count": 1, "dtype": "float32"}
-    with rasterio.open(raster, "w", crs=str(grid.crs), transform=grid.transform, nodata=np.nan, **profile) as file:
+    profile = {"driver": "GTiff", "height": data.shape[0], "width": data.shape[1], "count": 1, "dtype": data.dtype}
+    nodata = np.nan if data.dtype == np.float32 else 0
+    with rasterio.open(raster, "w", crs=str(grid.crs), transform=grid.transform, nodata=nodata, **profile) as file:
         file.write(data, 1)
     return archive, write_pmtiles(raster, archive, palette=palette, grid=grid, title="test")
 
@@ -86,6 +88,48 @@ def test_colours_at_known_places(tmp_path: Path, palette: Palette) -> None:
             shown = colour_at(archive, zoom, *place(grid, row + 30, column + 30))
             assert shown == rgba(palette, value), (row, column, zoom)
     assert colour_at(archive, pyramid.maxzoom, *place(grid, 20, 20)) == (0, 0, 0, 0)
+
+
+def test_status_colours_at_known_places(tmp_path: Path) -> None:
+    grid = grid_of(800, 600)
+    codes = np.full((600, 800), Status.VALID, np.uint8)
+    blocks = dict(zip([(100, 100), (100, 500), (400, 100), (400, 500)], set(Status) - {Status.VALID}, strict=True))
+    for (row, column), status in blocks.items():
+        codes[row : row + 60, column : column + 60] = status
+    archive, pyramid = draw(tmp_path, codes, grid, GROUND)
+    for (row, column), status in {**blocks, (20, 20): Status.VALID, (300, 350): Status.VALID}.items():
+        for zoom in range(pyramid.maxzoom - 2, pyramid.maxzoom + 1):
+            shown = colour_at(archive, zoom, *place(grid, row + 30, column + 30))
+            assert shown == (*GROUND.rgb(status), 255), (row, column, zoom)
+    assert colour_at(archive, pyramid.maxzoom, *place(grid, -8, 400)) == (0, 0, 0, 0)
+    with archive.open("rb") as file:
+        metadata = Reader(MmapSource(file)).metadata()
+    assert metadata["legend"] == GROUND.legend()
+    assert metadata["downsampling"] == "first found of out_of_domain, valid, weak_shaking, nodata, sea"
+
+
+def test_a_single_pixel_of_land_in_the_sea_is_seen_at_every_zoom_and_no_colour_is_mixed(tmp_path: Path) -> None:
+    codes = np.full((1500, 1700), Status.SEA, np.uint8)
+    codes[777, 1234] = Status.VALID
+    archive, pyramid = draw(tmp_path, codes, grid_of(1700, 1500), GROUND)
+    colours: dict[int, set[tuple[int, ...]]] = {}
+    for (zoom, _, _), image in read_tiles(archive):
+        colours.setdefault(zoom, set()).update(map(tuple, np.unique(image.reshape(-1, 4), axis=0).tolist()))
+    expected = {(0, 0, 0, 0), (*GROUND.rgb(Status.SEA), 255), (*GROUND.rgb(Status.VALID), 255)}
+    assert colours == dict.fromkeys(range(pyramid.minzoom, pyramid.maxzoom + 1), expected)
+
+
+def test_every_coloured_pixel_lies_on_valid_ground(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    codes = np.where(rng.random((700, 900)) < 0.05, Status.VALID, rng.choice([0, 2, 3], (700, 900))).astype(np.uint8)
+    score = np.where(codes == Status.VALID, np.float32(0.4), np.float32(np.nan))
+    images = {}
+    for name, data, palette in (("map", score, SCORE), ("ground", codes, GROUND)):
+        (tmp_path / name).mkdir()
+        images[name] = dict(read_tiles(draw(tmp_path / name, data, grid_of(900, 700), palette)[0]))
+    for where, image in images["map"].items():
+        beneath = images["ground"][where][image[..., 3] > 0]
+        assert (beneath == (*GROUND.rgb(Status.VALID), 255)).all()
 
 
 def test_edges_lie_where_they_should_to_a_pixel(tmp_path: Path) -> None:

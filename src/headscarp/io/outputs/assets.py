@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pystac import Asset, MediaType
 
+from headscarp.core.palette import GROUND, hex_of
 from headscarp.core.status import Status
 from headscarp.core.types import Attributes
 from headscarp.errors import InvalidInput
@@ -75,9 +76,7 @@ def render(product: Product, folder: Path, *, public_url: str | None, threads: i
         made, pyramid, summaries[key] = _map_files(product, key, item, folder, threads=threads)
         files += made
         pyramids.append(pyramid)
-    status = folder / "status.tif"
-    write_status_cog(product.status, status, tags=product.tags, threads=threads)
-    files += [_status_asset(product, status), _visual(product, folder, threads=threads)]
+    files += [*_status_files(product, folder, threads=threads), _visual(product, folder, threads=threads)]
     if public_url is not None:
         files.append(_tilejson(product, folder, pyramids[0], public_url))
     files.append(_thumbnail(product, folder))
@@ -139,20 +138,31 @@ def _value_fields(item: ModelMap, summary: RasterSummary) -> Attributes:
     }
 
 
+def _status_files(product: Product, folder: Path, *, threads: int) -> list[AssetFile]:
+    """COG and tiles of the status codes."""
+    codes, archive = folder / "status.tif", folder / "status.pmtiles"
+    write_status_cog(product.status, codes, tags=product.tags, threads=threads)
+    write_pmtiles(codes, archive, palette=GROUND, grid=product.grid, title=product.title, threads=threads)
+    title = f"Map tiles: {GROUND.title}"
+    tiles = AssetFile("status_tiles", archive, str(MediaType.VND_PMTILES), title, ("visual",))
+    return [_status_asset(product, codes), tiles]
+
+
 def _status_asset(product: Product, path: Path) -> AssetFile:
-    classes = [
-        {"value": code.value, "name": code.slug, "description": code.words}
-        | ({"nodata": True} if code is Status.NODATA else {})
-        for code in Status
-    ]
     fields = {
         **grid_fields(product),
         "data_type": "uint8",
         "nodata": Status.NODATA.value,
         "bands": [{"name": "status"}],
-        "classification:classes": classes,
+        "classification:classes": [_status_class(code) for code in Status],
     }
-    return AssetFile("status", path, str(MediaType.COG), "Why a pixel has no value", ("data-mask", "metadata"), fields)
+    return AssetFile("status", path, str(MediaType.COG), GROUND.title, ("data-mask", "metadata"), fields)
+
+
+def _status_class(code: Status) -> Attributes:
+    colour = hex_of(GROUND.rgb(code)).removeprefix("#").upper()
+    nodata = {"nodata": True} if code is Status.NODATA else {}
+    return {"value": code.value, "name": code.slug, "description": code.words, "color_hint": colour, **nodata}
 
 
 def _visual(product: Product, folder: Path, *, threads: int) -> AssetFile:

@@ -12,7 +12,7 @@ from pystac.provider import ProviderRole
 
 import headscarp
 from headscarp.core.event import Event
-from headscarp.core.palette import COVERAGE, SCORE
+from headscarp.core.palette import COVERAGE, GROUND, SCORE
 from headscarp.core.types import Attributes
 from headscarp.io.outputs.item import HAZARD_CODES, PAGE
 from headscarp.io.outputs.product import COLLECTION, ROOT_KEY, public_address, slug, timestamp, titled
@@ -185,10 +185,15 @@ def _item_assets() -> Attributes:
     return {
         "hazard": {"title": "Map of the published model", **value, **raster},
         "usgs": {"title": "Nowicki Jessee (2018), areal coverage", **value, **raster},
-        "status": {"title": "Why a pixel has no value", "type": str(MediaType.COG), "roles": ["data-mask", "metadata"]},
+        "status": {"title": GROUND.title, "type": str(MediaType.COG), "roles": ["data-mask", "metadata"]},
         "visual": {"title": "Picture (RGBA)", "type": str(MediaType.COG), "roles": ["visual", "overview"]},
         "tiles": {"title": "Map tiles", "type": str(MediaType.VND_PMTILES), "roles": ["visual"]},
         "usgs_tiles": {"title": "Map tiles, Nowicki Jessee", "type": str(MediaType.VND_PMTILES), "roles": ["visual"]},
+        "status_tiles": {
+            "title": f"Map tiles: {GROUND.title}",
+            "type": str(MediaType.VND_PMTILES),
+            "roles": ["visual"],
+        },
         "tilejson": {"title": "TileJSON", "type": str(MediaType.JSON), "roles": ["metadata"]},
         "thumbnail": {"title": "Map with legend", "type": str(MediaType.PNG), "roles": ["thumbnail"]},
     }
@@ -198,6 +203,7 @@ def _renders() -> Attributes:
     return {
         "score": {"title": SCORE.title, "assets": ["hazard"], "headscarp:legend": SCORE.legend()},
         "coverage": {"title": COVERAGE.title, "assets": ["usgs"], "headscarp:legend": COVERAGE.legend()},
+        "status": {"title": GROUND.title, "assets": ["status"], "headscarp:legend": GROUND.legend()},
     }
 
 

@@ -13,6 +13,7 @@ from pystac import Item, Link, MediaType
 import headscarp
 from headscarp.core.event import Event
 from headscarp.core.grid import Bounds
+from headscarp.core.palette import GROUND
 from headscarp.core.types import Attributes
 from headscarp.io.outputs.assets import Rendered, aggregate_km2, grid_fields, map_keys
 from headscarp.io.outputs.geography import geojson, outline, valid_hull, wrapped_bbox
@@ -143,9 +144,10 @@ def _processing(product: Product, now: datetime) -> Attributes:
 
 
 def _renders(product: Product, rendered: Rendered) -> Attributes:
-    """One render per map; the binned legend is exact, unlike a stretched colour map."""
+    """One render per map, and the ground beneath; the binned legend is exact, unlike a stretched colour map."""
     zooms = [rendered.pyramid.minzoom, rendered.pyramid.maxzoom]
-    return {
+    ground = {"title": GROUND.title, "assets": ["status"], "resampling": "mode", "minmax_zoom": zooms}
+    maps = {
         key: {
             "title": item.palette.title,
             "assets": [key],
@@ -156,6 +158,7 @@ def _renders(product: Product, rendered: Rendered) -> Attributes:
         }
         for key, item in map_keys(product.maps)
     }
+    return {**maps, "status": {**ground, "headscarp:legend": GROUND.legend()}}
 
 
 def _own(product: Product) -> Attributes:

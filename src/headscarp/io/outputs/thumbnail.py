@@ -9,10 +9,9 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from rasterio.enums import Resampling
 from rasterio.windows import Window as RasterWindow
 
-from headscarp.core.palette import Palette
+from headscarp.core.palette import GROUND, ColourScheme, Palette
 from headscarp.core.status import Status
 from headscarp.core.types import Codes
 from headscarp.io.outputs.cog import CACHE_MB
@@ -23,13 +22,6 @@ MARGIN = 12
 INK = (40, 40, 44)
 PAPER = (255, 255, 255)
 STAMP = (190, 20, 30)
-GROUND = {
-    Status.NODATA: (255, 255, 255),
-    Status.VALID: (228, 228, 224),
-    Status.SEA: (208, 222, 233),
-    Status.WEAK_SHAKING: (243, 243, 241),
-    Status.OUT_OF_DOMAIN: (214, 196, 196),
-}
 
 
 def write_thumbnail(
@@ -61,10 +53,10 @@ def write_thumbnail(
     sheet.save(target, "PNG", compress_level=6)
 
 
-def peaks(values: Path, palette: Palette, factor: int) -> Codes:
+def peaks(raster: Path, palette: ColourScheme, factor: int) -> Codes:
     """Highest class in each square of `factor` pixels, read in strips."""
     strips: list[Codes] = []
-    with rasterio.Env(GDAL_CACHEMAX=CACHE_MB), rasterio.open(values) as source:
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_MB), rasterio.open(raster) as source:
         step = factor * max(1, 1024 // factor)
         for top in range(0, source.height, step):
             window = RasterWindow(0, top, source.width, min(step, source.height - top))
@@ -79,10 +71,9 @@ def _map(values: Path, status: Path, palette: Palette) -> tuple[Image.Image, flo
     """The map alone, and the ground size of one of its pixels in metres."""
     with rasterio.open(status) as source:
         factor = max(1, math.ceil(source.height / MAP_HEIGHT), math.ceil(source.width / (SIZE - 2 * MARGIN)))
-        shape = (math.ceil(source.height / factor), math.ceil(source.width / factor))
-        ground = source.read(1, out_shape=shape, resampling=Resampling.nearest)
         metres = abs(source.transform.a) * factor
-    return _enlarged(_over(palette.table[peaks(values, palette, factor)], _ground_table()[ground]), metres)
+    ground = GROUND.table[peaks(status, GROUND, factor), :3]
+    return _enlarged(_over(palette.table[peaks(values, palette, factor)], ground), metres)
 
 
 def _over(colours: NDArray[np.uint8], ground: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -98,13 +89,6 @@ def _enlarged(pixels: NDArray[np.uint8], metres: float) -> tuple[Image.Image, fl
     grow = max(1, min(MAP_HEIGHT // height, (SIZE - 2 * MARGIN) // width))
     image = Image.fromarray(pixels)
     return image.resize((width * grow, height * grow), Image.Resampling.NEAREST), metres / grow
-
-
-def _ground_table() -> NDArray[np.uint8]:
-    table = np.zeros((256, 3), np.uint8)
-    for code, colour in GROUND.items():
-        table[code] = colour
-    return table
 
 
 def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
@@ -139,7 +123,7 @@ def _stamp(draw: ImageDraw.ImageDraw, x: int, y: int, width: int) -> None:
 def _legend(draw: ImageDraw.ImageDraw, palette: Palette, top: int) -> None:
     draw.text((MARGIN, top), palette.title + " - model, not observed", fill=INK, font=_font(13))
     rows = math.ceil(len(palette.bins) / 2)
-    colours = _over(palette.table[1:], _ground_table()[[Status.VALID]]).tolist()
+    colours = _over(palette.table[1:], np.array(GROUND.rgb(Status.VALID), np.uint8)).tolist()
     for index, entry in enumerate(palette.bins):
         x = MARGIN + (index // rows) * (SIZE // 2)
         y = top + 24 + (index % rows) * 24

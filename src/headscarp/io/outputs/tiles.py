@@ -1,4 +1,4 @@
-"""Raster PMTiles (v3) of a value COG: 256-pixel palette PNG in web mercator, and their TileJSON.
+"""Raster PMTiles (v3) of a COG of values or codes: 256-pixel palette PNG in web mercator, and their TileJSON.
 
 Each pixel shows the highest class found beneath it. The deepest zoom level is the one whose pixels come
 nearest to the raster's own; it is sampled twice as densely as it is drawn, so that every source pixel is met,
@@ -30,7 +30,7 @@ from pyproj import Transformer
 from rasterio.windows import Window as RasterWindow
 
 from headscarp.core.grid import Bounds
-from headscarp.core.palette import Palette
+from headscarp.core.palette import ColourScheme, Palette
 from headscarp.core.types import Attributes, Codes
 from headscarp.io.outputs.cog import CACHE_MB
 from headscarp.io.outputs.geography import flat_bounds, unwrapped_bounds
@@ -81,12 +81,12 @@ class Pyramid:
 
 
 def write_pmtiles(
-    values: Path, target: Path, *, palette: Palette, grid: GeoBox, title: str, threads: int = 2
+    raster: Path, target: Path, *, palette: ColourScheme, grid: GeoBox, title: str, threads: int = 2
 ) -> Pyramid:
-    """Draw a value COG as PMTiles; tiles without a coloured pixel are left out. Equal input gives equal bytes.
+    """Draw a COG as PMTiles; tiles without a coloured pixel are left out. Equal input gives equal bytes.
 
     Args:
-        values: Float32 raster on `grid`, NaN nodata.
+        raster: Raster on `grid`, of what the palette classifies.
         target: The archive.
         palette: Classes and colours.
         grid: Grid of the raster.
@@ -101,7 +101,7 @@ def write_pmtiles(
     with (
         ThreadPoolExecutor(threads) as pool,
         rasterio.Env(GDAL_CACHEMAX=CACHE_MB),
-        rasterio.open(values, NUM_THREADS=threads) as source,
+        rasterio.open(raster, NUM_THREADS=threads) as source,
     ):
         pending: dict[int, Future[bytes]] = {}
         tops: dict[tuple[int, int], Codes] = {}
@@ -145,7 +145,7 @@ def tilejson(pyramid: Pyramid, *, url: str, title: str, palette: Palette) -> Att
 class _Encoder:
     """Class codes to palette PNG with one fixed palette."""
 
-    def __init__(self, palette: Palette) -> None:
+    def __init__(self, palette: ColourScheme) -> None:
         self.colours = palette.table[:, :3].tobytes()
         self.opacities = palette.table[:, 3].tobytes()
         self.bits = 4 if len(palette.table) <= 16 else 8
@@ -170,7 +170,7 @@ def _mercator(bounds: Bounds) -> Bounds:
 
 
 def _block(
-    source: rasterio.DatasetReader, grid: GeoBox, *, palette: Palette, pyramid: Pyramid, x: int, y: int
+    source: rasterio.DatasetReader, grid: GeoBox, *, palette: ColourScheme, pyramid: Pyramid, x: int, y: int
 ) -> Codes | None:
     """Highest class beneath each pixel of one block at the deepest level; None where the grid has no pixels."""
     width = TILE * 2**pyramid.block_levels
@@ -266,7 +266,7 @@ def _centre_tile(pyramid: Pyramid) -> tuple[int, int, int]:
     return pyramid.minzoom, int(x) % 2**pyramid.minzoom, int(y)
 
 
-def _write_archive(target: Path, tiles: dict[int, bytes], pyramid: Pyramid, palette: Palette, title: str) -> None:
+def _write_archive(target: Path, tiles: dict[int, bytes], pyramid: Pyramid, palette: ColourScheme, title: str) -> None:
     bounds, (longitude, latitude) = flat_bounds(pyramid.bounds), _centre(pyramid)
     header = {
         "tile_type": TileType.PNG,
@@ -280,7 +280,7 @@ def _write_archive(target: Path, tiles: dict[int, bytes], pyramid: Pyramid, pale
         "name": title,
         "type": "overlay",
         "attribution": ATTRIBUTION,
-        "downsampling": "max",
+        "downsampling": palette.downsampling,
         "legend": palette.legend(),
     }
     with target.open("wb") as file:

@@ -89,7 +89,7 @@ export class EventPage {
     }
     const troubles = await this.maps.show(this.product, { opacity: this.opacity, compare: address.compare });
     this.complain(troubles);
-    fill(this.parts.legend, legends(this.maps.legends(), this.product.silences));
+    fill(this.parts.legend, legends(this.maps.legends(), this.maps.groundLegend(), this.product.silences));
     this.maps.look(address.camera);
     await this.maps.settled();
   }

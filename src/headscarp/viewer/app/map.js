@@ -1,4 +1,4 @@
-/** One map: plain ground, graticule, modelled area, tiles of one raster, epicentre. */
+/** One map: plain ground, modelled area, tiles of one raster over those of its status, graticule, epicentre. */
 
 import * as maplibre from "../vendor/maplibre-gl.mjs";
 import { element } from "./elements.js";
@@ -59,7 +59,7 @@ const loading = new WeakMap();
 const loaded = (map) => loading.get(map);
 
 /** Show one PMTiles raster in place of what was shown; rejects when its archive cannot be read. */
-export async function showTiles(map, id, url, { opacity, before = "graticule" }) {
+export async function showTiles(map, id, url, { opacity, beneath = ["graticule"] }) {
   const archive = protocol.get(url) ?? new PMTiles(url);
   const header = await archive.getHeader();
   protocol.add(archive);
@@ -68,7 +68,8 @@ export async function showTiles(map, id, url, { opacity, before = "graticule" })
   const tiles = [`pmtiles://${url}/{z}/{x}/{y}`];
   const sizes = { tileSize: 256, minzoom: header.minZoom, maxzoom: header.maxZoom };
   map.addSource(id, { type: "raster", tiles, ...sizes });
-  map.addLayer({ id, type: "raster", source: id, paint: rasterPaint(opacity) }, before);
+  const above = beneath.find((layer) => map.getLayer(layer));
+  map.addLayer({ id, type: "raster", source: id, paint: rasterPaint(opacity) }, above);
   return archive;
 }
 

@@ -30,6 +30,7 @@ export class MapPair {
     this.tools = { ...maplibre, ...probe };
     this.parts = page.parts;
     this.layers = [];
+    this.ground = null;
     this.product = page.product;
     this.whole = camera === null;
     this.first = this.make(this.parts.first, "Map of modelled landslides", camera);
@@ -53,9 +54,11 @@ export class MapPair {
     this.caption(product.models);
     const wanted = [[this.first, product.tiles, "This map"]];
     if (this.second) wanted.push([this.second, product.usgsTiles, "USGS model"]);
-    const outcomes = await Promise.allSettled(wanted.map(([map, url, name]) => this.lay(map, product, { url, opacity, name })));
+    const layings = wanted.map(([map, url, name]) => this.lay(map, product, { url, opacity, name }));
+    const [ground, ...outcomes] = await Promise.allSettled([this.layGround(product.statusTiles), ...layings]);
+    this.ground = ground.value ?? null;
     this.layers = outcomes.map(({ value }, index) => ({ name: wanted[index][2], ...value })).filter(({ archive }) => archive);
-    return outcomes.filter(({ status }) => status === "rejected").map(({ reason }) => reason);
+    return [ground, ...outcomes].filter(({ status }) => status === "rejected").map(({ reason }) => reason);
   }
 
   /** Say above each map which model it shows. */
@@ -70,8 +73,22 @@ export class MapPair {
     this.tools.mark(map, product.epicentre);
     this.tools.hideTiles(map, "tiles");
     if (!url) throw new PageError(`${name} has no tiles in this version. Its data may still be downloaded.`);
+    return this.draw([map], "tiles", url, { name, opacity });
+  }
+
+  /** Say beneath every map why places have no value; null for versions published without these tiles. */
+  async layGround(url) {
+    const maps = this.all();
+    for (const map of maps) this.tools.hideTiles(map, "status");
+    if (!url) return null;
+    const options = { name: "The layer of places without a value", opacity: 1, beneath: ["tiles", "graticule"] };
+    return this.draw(maps, "status", url, options);
+  }
+
+  /** One archive in some maps, with its legend. Throws PageError. */
+  async draw(maps, id, url, { name, ...options }) {
     try {
-      const archive = await this.tools.showTiles(map, "tiles", url, { opacity });
+      const [archive] = await Promise.all(maps.map((map) => this.tools.showTiles(map, id, url, options)));
       return { archive, legend: legendOf(await archive.getMetadata()) };
     } catch (error) {
       throw new PageError(`${name} could not be loaded (${error.message}). Its data may still be downloaded.`);
@@ -81,6 +98,11 @@ export class MapPair {
   /** [name, legend] of every raster on show. */
   legends() {
     return this.layers.map(({ name, legend }) => [name, legend]);
+  }
+
+  /** Legend of the ground beneath them; null without one. */
+  groundLegend() {
+    return this.ground?.legend ?? null;
   }
 
   compare(wanted) {
@@ -106,10 +128,11 @@ export class MapPair {
     hook.compareMap = null;
   }
 
-  /** Say in words what the colour at a position means. */
+  /** Say in words what the colours at a position mean. */
   async read(position) {
     const zoom = this.first.getZoom();
-    const answers = this.layers.map(async ({ name, archive, legend }) => {
+    const status = this.ground ? [{ name: "Status", ...this.ground }] : [];
+    const answers = [...this.layers, ...status].map(async ({ name, archive, legend }) => {
       const found = await this.tools.classAt(archive, legend?.classes ?? [], position, zoom);
       return element("span", {}, `${name}: ${reading(found)}`);
     });

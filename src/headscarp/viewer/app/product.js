@@ -42,6 +42,7 @@ export function describe({ url, json: item }) {
     timings: Object.entries(own("timings") ?? {}),
     tiles: address(assets.tiles, url),
     usgsTiles: address(assets.usgs_tiles, url),
+    statusTiles: address(assets.status_tiles, url),
     assets: Object.entries(assets).map(([key, asset]) => download(key, asset, url)),
     pages: (item.links ?? []).filter(({ rel }) => PAGE_RELATIONS.includes(rel)).map((link) => page(link, url)),
   };
