@@ -203,3 +203,12 @@ def test_free_ports_are_distinct_and_free() -> None:
         taken.bind(("127.0.0.1", ports[0]))
         taken.listen()
         assert ports[0] not in free_ports(2000)
+
+
+def test_a_guardian_that_still_sweeps_leaves_a_new_run_in_the_folder_alone(tmp_path: Path) -> None:
+    """The old run was killed; the new one has begun before the old guardian is done."""
+    with Supervisor(tmp_path) as fresh:
+        child = fresh.start(Service("sleeper", ["sleep", "60"], tmp_path))
+        assert sweep(tmp_path, owner="the run that was killed") == 0
+        assert child.running
+        assert sweep(tmp_path, owner=fresh.owner) == 1

@@ -23,6 +23,10 @@ def test_every_entrypoint_is_a_path_that_resolves_to_a_flow(root: Path) -> None:
         assert load_flow_from_entrypoint(f"{root / path}:{name}").name == deployment["name"]
 
 
+def test_no_deployment_has_a_limit_that_a_killed_run_could_hold(root: Path) -> None:
+    assert not any("concurrency_limit" in deployment for deployment in deployments(root))
+
+
 def test_every_flow_file_is_deployed_and_holds_no_science(root: Path) -> None:
     files = {path.name for path in (root / "flows").glob("*.py")}
     assert files == {Path(d["entrypoint"].partition(":")[0]).name for d in deployments(root)}

@@ -10,13 +10,14 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
-from headscarp.demo.guardian import MARK, SERVICE, marked, sweep
+from headscarp.demo.guardian import MARK, OWNER, SERVICE, marked, sweep
 from headscarp.errors import Unavailable
 
 __all__ = ["Child", "Service", "Supervisor", "are_free", "free_ports", "marked", "sweep", "tail"]
@@ -99,6 +100,7 @@ class Supervisor:
         self.folder = folder.resolve()
         self.logs = self.folder / "logs"
         self.children: dict[str, Child] = {}
+        self.owner = uuid.uuid4().hex
         self._guardian: subprocess.Popen[bytes] | None = None
         self._old_handler: Callable[[int, FrameType | None], object] | int | None = None
 
@@ -106,7 +108,7 @@ class Supervisor:
         self.logs.mkdir(parents=True, exist_ok=True)
         sweep(self.folder)
         self._guardian = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "headscarp.demo.guardian", str(self.folder), str(os.getpid())],
+            [sys.executable, "-m", "headscarp.demo.guardian", str(self.folder), str(os.getpid()), self.owner],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=self.folder, start_new_session=True,
         )  # fmt: skip
         if threading.current_thread() is threading.main_thread():
@@ -129,7 +131,7 @@ class Supervisor:
             raise ValueError(f"service {service.name} is already started")
         log = self.logs / f"{service.name}.log"
         service.cwd.mkdir(parents=True, exist_ok=True)
-        env = {**os.environ, **service.env, MARK: str(self.folder), SERVICE: service.name}
+        env = {**os.environ, **service.env, MARK: str(self.folder), OWNER: self.owner, SERVICE: service.name}
         with log.open("ab") as output:
             try:
                 process = subprocess.Popen(  # noqa: S603
