@@ -7,6 +7,7 @@ from typing import Any
 from prefect import flow, get_run_logger
 
 from headscarp.core.run import Run
+from headscarp.log import set_up
 from headscarp.pipeline.attend import answer
 from headscarp.settings import Settings
 
@@ -30,4 +31,6 @@ class LoggedStages:
 @flow(name="respond", persist_result=False)
 def respond(run: dict[str, Any]) -> str | None:
     """Answer the quake of a claimed run; returns the store key of the published item."""
-    return answer(Run.from_json(run), Settings(), watcher=LoggedStages()).item
+    settings = Settings()
+    set_up(json_lines=settings.log_json)
+    return answer(Run.from_json(run), settings, watcher=LoggedStages()).item

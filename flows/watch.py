@@ -6,6 +6,7 @@ from prefect import flow, get_run_logger
 from prefect.deployments import run_deployment
 
 from headscarp.core.run import Run
+from headscarp.log import set_up
 from headscarp.pipeline.assemble import watch_with
 from headscarp.settings import Settings
 
@@ -25,8 +26,9 @@ def dispatch(run: Run) -> None:
 @flow(name="watch")
 def watch() -> None:
     """One look; the schedule repeats it."""
-    logger = get_run_logger()
-    for sighting in watch_with(Settings(), dispatch):
+    settings, logger = Settings(), get_run_logger()
+    set_up(json_lines=settings.log_json)
+    for sighting in watch_with(settings, dispatch):
         logger.info("%s: %s, %s", sighting.title, sighting.decision.action, sighting.decision.reason)
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from headscarp import __version__
-from headscarp.errors import HeadscarpError, StoreError
+from headscarp import __version__, log
+from headscarp.errors import HeadscarpError, InvalidInput, StoreError
 from headscarp.settings import Settings
 
 app = typer.Typer(
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     help="Maps where an earthquake has probably set off landslides, minutes after its ShakeMap.",
     epilog="Exit codes: 0 done, 2 invalid input, 3 not found, 4 no ShakeMap yet, 5 a service is away (try again), "
-    "6 the store refused, 7 another worker is at it.",
+    "6 the store refused, 7 another worker is at it, 8 the parts do not fit together; doctor ends with 1 on trouble.",
 )
 out = Console()
 err = Console(stderr=True)
@@ -60,7 +61,12 @@ def _complain(error: HeadscarpError) -> None:
 def _settings(**overrides: Any) -> Settings:
     """Settings from the environment, with what the command line gave on top."""
     given = {key: value for key, value in overrides.items() if value not in (None, [], ())}
-    return Settings(**given)
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        raise InvalidInput(f"setting HEADSCARP_{name}: {first['msg']}, found {first['input']!r}") from None
 
 
 @contextmanager
@@ -78,10 +84,11 @@ def _shown(*, quiet: bool) -> Iterator[Any]:
 
 
 @app.callback(invoke_without_command=True)
-def _version(version: Annotated[bool, typer.Option("--version", help="Print the version")] = False) -> None:  # noqa: FBT002
+def _prepare(version: Annotated[bool, typer.Option("--version", help="Print the version")] = False) -> None:  # noqa: FBT002
     if version:
         out.print(__version__, highlight=False)
         raise typer.Exit
+    log.set_up(json_lines=_settings().log_json)
 
 
 @app.command()

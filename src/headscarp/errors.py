@@ -5,8 +5,10 @@ HeadscarpError
 │   ├── NotAnEvent          SOURCE names no event, folder or detail file
 │   ├── BadShakeMap         a grid that cannot be true, or cannot be read
 │   ├── BadRaster           a raster without CRS, of wrong kind, or cut off
-│   ├── BadBundle           a model bundle that fails its own checks
-│   └── BadRequest          the endpoint refused what was sent
+│   └── MissingChannel      a model needs a channel that this event does not have
+├── Misconfigured       the parts do not fit together; the input may be fine (exit 8)
+│   ├── BadBundle           a model bundle that fails its own checks, or is another table's
+│   └── BadRequest          the endpoint refused what was sent: other model, no token, malformed
 ├── NotFound            the event or product does not exist                (exit 3)
 │   └── Deleted             it existed and was withdrawn by its author
 ├── NotYet              the ShakeMap is not there yet: wait and try again  (exit 4)
@@ -51,11 +53,21 @@ class BadRaster(InvalidInput):
     """A raster without CRS, of the wrong kind, or cut off."""
 
 
-class BadBundle(InvalidInput):
-    """A model bundle that fails its own checks."""
+class MissingChannel(InvalidInput):
+    """A model needs a channel that this event does not have."""
 
 
-class BadRequest(InvalidInput):
+class Misconfigured(HeadscarpError):
+    """The parts do not fit together: an operator must act, then the same call may succeed."""
+
+    exit_code = 8
+
+
+class BadBundle(Misconfigured):
+    """A model bundle that fails its own checks, or was made for another table."""
+
+
+class BadRequest(Misconfigured):
     """The inference endpoint refused the request."""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import rasterio
 
+from headscarp.demo.replay import ReplayServer
 from headscarp.pipeline.world import write_world
 from headscarp.world.generate import make_world
 
@@ -64,6 +65,21 @@ def test_errors_are_one_line_with_their_exit_code(
     done = run(*(str(folder) if a == "FOLDER" else a for a in arguments), cwd=tmp_path)
     assert done.returncode == code, done.stderr
     assert words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_setting_that_cannot_be_is_named(tmp_path: Path) -> None:
+    done = run("respond", "us7000abcd", cwd=tmp_path, HEADSCARP_TIMEOUT_S="soon")
+    assert done.returncode == 2 and "HEADSCARP_TIMEOUT_S" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_watch_survives_a_look_that_fails(tmp_path: Path) -> None:
+    from headscarp.pipeline.attend import attend
+    from headscarp.settings import Settings
+
+    with ReplayServer((), port=0) as server:
+        server.fail_next(8)
+        settings = Settings(store=str(tmp_path), usgs_url=server.url, models=("nowicki_jessee_2018",), timeout_s=5.0)
+        assert list(next(attend(settings, interval=0.1, once=False))) == []
 
 
 def test_doctor_says_what_to_do(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from headscarp.core.event import Event, RunId, ShakeMapId
 from headscarp.core.policy import Action, Policy, decide
-from headscarp.core.run import ENDED, HELD, Run, State
+from headscarp.core.run import HELD, Run, State
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 QUAKE = Event("us1", "M 6.5 somewhere", NOW - timedelta(hours=1), 6.5, 84.0, 28.0, 10.0)
@@ -43,8 +43,20 @@ def test_a_known_run_is_answered_again_only_if_it_failed_or_fell_silent(state: S
     known = run(state, lease)
     action = decide(QUAKE, MAP, known=known, policy=Policy(), now=NOW).action
     silent = state in HELD and lease <= 0
-    again = silent or (state not in ENDED and state not in HELD)
+    again = silent or state is State.ABORTED
     assert (action is Action.RESPOND) == again
+
+
+def test_a_failed_run_is_tried_again_after_a_pause_that_doubles_up_to_an_hour() -> None:
+    pauses = []
+    for attempt in (1, 2, 3, 12):
+        failed = replace(run(State.FAILED, 0), attempt=attempt)
+        soon = Policy().retry_at(failed)
+        before = decide(QUAKE, MAP, known=failed, policy=Policy(), now=soon - timedelta(seconds=1))
+        assert before.action is Action.WAIT
+        assert decide(QUAKE, MAP, known=failed, policy=Policy(), now=soon).action is Action.RESPOND
+        pauses.append((soon - failed.updated).total_seconds())
+    assert pauses == [30, 60, 120, 3600]
 
 
 @given(

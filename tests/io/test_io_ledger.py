@@ -138,6 +138,15 @@ def test_supersede_touches_published_runs_only(store: Store, clock: Clock) -> No
     assert {run.state for run in mine.runs("us1")} == {State.SUPERSEDED, State.FAILED}
 
 
+def test_an_old_claim_cannot_change_what_has_ended(store: Store, clock: Clock) -> None:
+    mine = ledger(store, clock)
+    claim = mine.claim(RUN)
+    done = mine.finish(mine.start(claim), State.SUCCEEDED, item="x")
+    with pytest.raises(Busy, match="already ended"):
+        mine.finish(claim, State.FAILED)
+    assert mine.find(RUN) == done
+
+
 def test_a_damaged_line_is_named(store: Store, clock: Clock) -> None:
     mine = ledger(store, clock)
     mine.claim(RUN)

@@ -326,3 +326,29 @@ def test_a_worker_that_lost_its_run_publishes_nothing(folder: Path, client: Usgs
     with pytest.raises(Busy, match="taken over"):
         respond(quake, house, watcher=Robbed())
     assert crawl(LocalStore(tmp_path)) == []
+
+
+def test_the_identity_changes_with_every_model_and_with_the_sources(
+    folder: Path, client: UsgsClient, tmp_path: Path
+) -> None:
+    quake, house = load_quake(str(folder), client), workshop(LocalStore(tmp_path))
+    two = replace(house, predictors=(NowickiJessee(), NowickiJessee()))
+    other = replace(house, registry=SourceRegistry({}, {"soil": "not here"}))
+    names = {str(identify(quake.event.id, quake.shakemap, each)) for each in (house, two, other)}
+    assert len(names) == 3
+
+
+def test_a_crash_between_publishing_and_superseding_is_mended_by_the_same_call(
+    folder: Path, early_folder: Path, client: UsgsClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = workshop(LocalStore(tmp_path))
+    early, final = load_quake(str(early_folder), client), load_quake(str(folder), client)
+    final = replace(final, shakemap=replace(final.shakemap, update_time=early.shakemap.update_time + 1))
+    respond(early, house)
+    with monkeypatch.context() as crash:
+        crash.setattr(Ledger, "supersede", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            respond(final, house)
+    assert {run.state for run in house.ledger.runs(early.event.id)} == {State.SUCCEEDED}
+    respond(final, house)
+    assert {run.state for run in house.ledger.runs(early.event.id)} == {State.SUCCEEDED, State.SUPERSEDED}

@@ -110,7 +110,8 @@ def test_a_failed_and_a_silent_run_are_started_again(watcher: Watcher, replay: R
     replay.publish_next()
     watcher.look()
     watcher.ledger.finish(watcher.started[-1], State.FAILED, reason="killed")
-    watcher.look()
+    assert watcher.look(datetime.now(UTC))[0].decision.action is Action.WAIT
+    watcher.look(datetime.now(UTC) + timedelta(seconds=31))
     assert [run.attempt for run in watcher.started] == [1, 2]
     assert watcher.look()[0].decision.action is Action.SKIP
     lapsed = Ledger(watcher.store, lease=timedelta(seconds=60), clock=lambda: datetime.now(UTC) + timedelta(minutes=2))

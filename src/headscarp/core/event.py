@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -80,10 +81,18 @@ class RunId:
     models: tuple[str, ...]
     """`name-version` of each model, the published one first."""
     table_digest: str
+    sources_digest: str = ""
+    """Of the source registry; what an event folder brings along is in its ShakeMap's code."""
+
+    @property
+    def recipe(self) -> str:
+        """Eight digits that change with any model, the table or the sources."""
+        text = "\n".join((*self.models, self.table_digest, self.sources_digest))
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     def __str__(self) -> str:
         """Safe as file name, STAC id and idempotency key."""
-        parts = (self.event, str(self.shakemap), self.models[0], self.table_digest[:8])
+        parts = (self.event, str(self.shakemap), self.models[0], self.recipe)
         return re.sub(r"[^A-Za-z0-9_-]+", "_", "-".join(parts))
 
 

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from headscarp.io.inputs.usgs import UsgsClient
 from headscarp.io.ledger import Ledger
 from headscarp.io.store import S3Store
 from headscarp.pipeline.page import publish_page
+from headscarp.pipeline.quake import load_quake
 from headscarp.settings import Settings
 from headscarp.viewer import page_files
 
@@ -59,8 +60,11 @@ def run_demo(settings: DemoSettings, *, console: Console) -> None:
     """Start the servers, play the quake, wait for its products, show them; stop everything at the end.
 
     Raises:
+        NotFound, NotYet: the real event is unknown, or has no ShakeMap.
         Unavailable: a server did not start, or a product did not come in time; logs are named.
     """
+    if settings.event is not None:
+        settings = replace(settings, event=_known_as(settings.event))
     folder = settings.folder.resolve()
     if settings.fresh and folder.exists():
         sweep(folder)
@@ -80,6 +84,12 @@ def run_demo(settings: DemoSettings, *, console: Console) -> None:
             _wait_for_interrupt()
 
 
+def _known_as(event: str) -> str:
+    """The present id of a real event with a ShakeMap, before anything is started for it."""
+    with UsgsClient(Settings().usgs_url, timeout_s=30.0) as client:
+        return load_quake(event, client).event.id
+
+
 def stop_demo(folder: Path) -> int:
     """Stop whatever an earlier demo left running; returns how many processes that were."""
     left = len(marked(folder.resolve()))
@@ -92,8 +102,6 @@ def _stage(
 ) -> tuple[Play | None, ReplayServer | None, Path | None]:
     """The synthetic world in the store and its replay; nothing of it for a real event."""
     if settings.event is not None:
-        with timings.step(f"ask USGS for {settings.event}"), UsgsClient(Settings().usgs_url, timeout_s=30.0) as client:
-            client.detail(settings.event)
         return None, None, None
     with timings.step("synthetic world"):
         play = write_play(folder)

@@ -104,7 +104,9 @@ def _kept_ports(path: Path) -> list[int]:
         if are_free(kept):
             return kept
     ports = free_ports(10)
-    path.write_text(json.dumps(ports), encoding="utf-8")
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(ports), encoding="utf-8")
+    part.replace(path)
     return ports
 
 

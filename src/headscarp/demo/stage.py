@@ -72,7 +72,9 @@ def _origin_time(path: Path) -> datetime:
     """An hour before the first call, to the second."""
     if not path.exists():
         moment = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
-        path.write_text(json.dumps({"origin": moment.isoformat()}), encoding="utf-8")
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps({"origin": moment.isoformat()}), encoding="utf-8")
+        part.replace(path)
     return datetime.fromisoformat(json.loads(path.read_text("utf-8"))["origin"])
 
 

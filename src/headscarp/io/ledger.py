@@ -123,6 +123,8 @@ class Ledger:
         def step(current: Run) -> Run:
             if current.attempt != run.attempt:
                 raise Busy(f"run {run.id}: attempt {run.attempt} was taken over by attempt {current.attempt}")
+            if current.state not in HELD:
+                raise Busy(f"run {run.id}: attempt {run.attempt} has already ended as {current.state}")
             kept = {"item": item or current.item, "seconds": seconds or current.seconds}
             return current.moved(state, now, reason=reason[:2000], **kept)
 

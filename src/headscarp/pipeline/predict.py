@@ -19,7 +19,7 @@ from headscarp.core.predictor import Predictor
 from headscarp.core.status import Status
 from headscarp.core.tiling import YX, Window, blocks
 from headscarp.core.types import Codes, Raster
-from headscarp.errors import InvalidInput
+from headscarp.errors import MissingChannel
 from headscarp.io.cubes.cube import Cube
 from headscarp.io.outputs.product import ModelMap
 
@@ -38,13 +38,13 @@ def predict_map(
     required channel are not run. The result does not depend on `workers`.
 
     Raises:
-        InvalidInput: a channel the model cannot do without is missing throughout.
+        MissingChannel: a channel the model cannot do without is missing throughout.
     """
     absent = [c for c in predictor.channels if c in cube.missing]
     fatal = sorted(predictor.required.intersection(absent))
     if fatal:
         reasons = "; ".join(f"{c}: {cube.missing[c]}" for c in fatal)
-        raise InvalidInput(f"model {predictor.name} needs {', '.join(fatal)}, which the cube lacks ({reasons})")
+        raise MissingChannel(f"model {predictor.name} needs {', '.join(fatal)}, which the cube lacks ({reasons})")
     margin = predictor.plan.margin if predictor.plan else 0
     cores = list(_cores(predictor, YX(*cube.grid.shape)))
     with _raster(path, cube.grid, "float32", np.nan) as target:
@@ -75,12 +75,15 @@ def classify(land: Raster, pga: Raster, score: Raster) -> Codes:
 
 
 def mask_map(scores: Path, status: Path) -> None:
-    """Blank a map in place wherever the status says that it is not valid."""
+    """Blank a map in place at sea and where the shaking is too weak.
+
+    The status is the published model's: where only that one lacks an input, another may well have an answer.
+    """
     with rasterio.open(scores, "r+") as target, rasterio.open(status) as source:
         for window in blocks(YX(*target.shape), BLOCK):
             values = target.read(1, window=_rasterio(window))
-            valid = source.read(1, window=_rasterio(window)) == Status.VALID
-            _write(target, window, np.where(valid, values, np.float32(np.nan)))
+            masked = np.isin(source.read(1, window=_rasterio(window)), (Status.SEA, Status.WEAK_SHAKING))
+            _write(target, window, np.where(masked, np.float32(np.nan), values))
 
 
 def _cores(predictor: Predictor, shape: YX) -> Iterator[Window]:

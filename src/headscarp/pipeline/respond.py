@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,17 +15,20 @@ from headscarp.core.pci.table import Table
 from headscarp.core.predictor import Predictor
 from headscarp.core.run import ENDED, Run, State
 from headscarp.core.types import Attributes
-from headscarp.errors import HeadscarpError, InvalidInput, NotFound
+from headscarp.errors import HeadscarpError, InvalidInput, MissingChannel, NotFound
 from headscarp.io.cubes.cube import Cube
 from headscarp.io.inputs.sources import SourceRegistry
 from headscarp.io.ledger import Ledger
 from headscarp.io.outputs.product import ModelMap, Product, cube_key
 from headscarp.io.store import Store
 from headscarp.pipeline.cube import build_cube
+from headscarp.pipeline.page import ensure_page
 from headscarp.pipeline.predict import Progress, mask_map, predict_map, status_map
 from headscarp.pipeline.publish import publish
 from headscarp.pipeline.quake import Quake
 from headscarp.pipeline.stages import Stages, Watcher
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,9 @@ class Response:
 
 
 def identify(event: str, shakemap: ShakeMapId, workshop: Workshop) -> RunId:
-    """The identity of the response to this ShakeMap with these models and this table."""
+    """The identity of the response to this ShakeMap with these models, this table and these sources."""
     models = tuple(f"{p.name}-{p.version}" for p in workshop.predictors)
-    return RunId(event, shakemap, models, workshop.table.digest)
+    return RunId(event, shakemap, models, workshop.table.digest, workshop.registry.digest)
 
 
 def respond(
@@ -80,7 +84,7 @@ def respond(
         claimed = None
     run = claimed or workshop.ledger.claim(identity)
     if run.state in ENDED:
-        return _ended(run)
+        return _ended(run, workshop)
     stages = Stages(watcher)
     with workshop.ledger.working(run) as held, tempfile.TemporaryDirectory(dir=workshop.scratch) as folder:
         item = _produce(quake, identity, workshop, held=held, stages=stages, scratch=Path(folder))
@@ -89,9 +93,11 @@ def respond(
     return Response(done, item, stages.seconds)
 
 
-def _ended(run: Run) -> Response:
+def _ended(run: Run, workshop: Workshop) -> Response:
     if run.state is State.INVALID:
         raise InvalidInput(f"run {run.id} was refused before: {run.reason}")
+    # A crash right after publishing may have left this undone.
+    _supersede_older(workshop, run)
     return Response(run, run.item, new=False)
 
 
@@ -100,19 +106,17 @@ def _produce(quake: Quake, identity: RunId, workshop: Workshop, *, held: Run, st
         extent = event_extent(quake.shaking, quake.event.longitude, quake.event.latitude)
     with stages.stage("cube") as progress:
         cube = _cube(quake, identity, workshop, extent, progress)
-    maps: list[ModelMap | None] = []
-    for predictor in workshop.predictors:
-        with stages.stage(f"predict {predictor.name}") as progress:
-            path = scratch / f"{predictor.name}.tif"
-            maps.append(_map(cube, predictor, path, workshop=workshop, first=not maps, progress=progress))
-    kept = tuple(m for m in maps if m is not None)
+    maps, left_out = _maps(cube, workshop, stages=stages, scratch=scratch)
     with stages.stage("mask"):
-        status = status_map(cube, kept[0].path, scratch / "status.tif")
-        for model_map in kept:
+        status = status_map(cube, maps[0].path, scratch / "status.tif")
+        for model_map in maps:
             mask_map(model_map.path, status)
     workshop.ledger.confirm(held)
     with stages.stage("publish"):
-        product = _product(quake, identity, cube, extent=extent, maps=kept, status=status, stages=stages)
+        ensure_page(workshop.store)
+        product = _product(
+            quake, identity, cube, extent=extent, maps=maps, left_out=left_out, status=status, stages=stages
+        )
         return publish(product, workshop.store, scratch=scratch, public_url=workshop.public_url, now=datetime.now(UTC))
 
 
@@ -137,16 +141,21 @@ def _cube(quake: Quake, identity: RunId, workshop: Workshop, extent: Extent, pro
     )
 
 
-def _map(
-    cube: Cube, predictor: Predictor, path: Path, *, workshop: Workshop, first: bool, progress: Progress
-) -> ModelMap | None:
-    """The model's map; a comparison model that lacks an input is left out, the published one must run."""
-    try:
-        return predict_map(cube, predictor, path, workers=workshop.workers, progress=progress)
-    except InvalidInput:
-        if first:
-            raise
-        return None
+def _maps(cube: Cube, workshop: Workshop, *, stages: Stages, scratch: Path) -> tuple[tuple[ModelMap, ...], Attributes]:
+    """The map of every model, and why a comparison model was left out; the published model must run."""
+    maps: list[ModelMap] = []
+    left_out: Attributes = {}
+    for predictor in workshop.predictors:
+        with stages.stage(f"predict {predictor.name}") as progress:
+            path = scratch / f"{predictor.name}.tif"
+            try:
+                maps.append(predict_map(cube, predictor, path, workers=workshop.workers, progress=progress))
+            except MissingChannel as error:
+                if not maps:
+                    raise
+                log.warning("left out: %s", error)
+                left_out[predictor.name] = str(error)
+    return tuple(maps), left_out
 
 
 def _product(
@@ -156,6 +165,7 @@ def _product(
     *,
     extent: Extent,
     maps: tuple[ModelMap, ...],
+    left_out: Attributes,
     status: Path,
     stages: Stages,
 ) -> Product:
@@ -168,7 +178,7 @@ def _product(
         status=status,
         peak_pga=quake.shaking.peak_pga,
         shakemap=quake.shaking.attributes,
-        lineage=cube.attributes,
+        lineage=cube.attributes | {"headscarp:left_out": left_out},
         timings=dict(stages.seconds),
         synthetic=quake.event.synthetic,
     )
@@ -177,7 +187,7 @@ def _product(
 def _supersede_older(workshop: Workshop, done: Run) -> None:
     """Of the published runs of an event only the one with the newest ShakeMap stays SUCCEEDED."""
     published = [run for run in workshop.ledger.runs(done.event) if run.state is State.SUCCEEDED]
-    newest = max(published, key=lambda run: (run.update_time, run.id))
+    newest = max(published, key=lambda run: (run.update_time, run.id), default=done)
     for run in published:
         if run.id != newest.id:
             workshop.ledger.supersede(run, by=newest.id)

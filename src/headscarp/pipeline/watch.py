@@ -88,6 +88,8 @@ def look_at(
     now = now or datetime.now(UTC)
     try:
         detail = client.detail(event_id)
+        if detail.deleted:
+            return Sighting(event_id, detail.event.title, Decision(Action.SKIP, "deleted by its author"))
         run_id = identity(detail) if detail.preferred_shakemap else None
         known = ledger.find(run_id) if run_id else None
         decision = decide(detail.event, run_id.shakemap if run_id else None, known=known, policy=policy, now=now)

@@ -25,7 +25,7 @@ from zarr.errors import GroupNotFoundError, ZarrUserWarning
 from headscarp.core.pci.table import Row, Table
 from headscarp.core.tiling import YX, Window
 from headscarp.core.types import Attributes, Stack
-from headscarp.errors import InvalidInput, NotFound, StoreError
+from headscarp.errors import InvalidInput, NotFound, StoreError, StoreUnavailable
 from headscarp.io.cubes.chunks import ChunkCache
 from headscarp.io.store import Store
 from headscarp.tables.legends import LEGENDS
@@ -76,7 +76,8 @@ class Cube:
             NotFound: there is none at `key`, or it was never finished.
             InvalidInput: its format is not the one this version reads.
         """
-        group = _group(store, key)
+        with _storing(key):
+            group = _group(store, key)
         if group is None:
             raise NotFound(f"store {store.url}: no cube {key!r}")
         if group.attrs.get("headscarp:complete") is not True:
@@ -143,6 +144,7 @@ class Cube:
 
         Raises:
             InvalidInput: the cube has no such channel.
+            StoreError, StoreUnavailable: the store refuses, or is away.
         """
         unknown = [c for c in channels if c not in self._arrays]
         if unknown:
@@ -154,8 +156,9 @@ class Cube:
         missing = self.missing
         present = [(target, name) for target, name in zip(out, channels, strict=True) if name not in missing]
         reads = [self._readers.submit(self._read_into, target, name, window, inside) for target, name in present]
-        for read in reads:
-            read.result()
+        with _storing(self.key):
+            for read in reads:
+                read.result()
         return out
 
     def _read_into(self, target: np.ndarray, channel: str, window: Window, inside: Window) -> None:
@@ -170,10 +173,14 @@ class Cube:
 @contextmanager
 def _storing(key: str) -> Iterator[None]:
     """What disks and object stores say no with, as ours."""
+    from botocore.exceptions import BotoCoreError
+
     try:
         yield
+    except (BotoCoreError, ConnectionError, TimeoutError) as error:
+        raise StoreUnavailable(f"cube {key}: {error}") from error
     except OSError as error:
-        raise StoreError(f"cube {key}: cannot be written: {error}") from error
+        raise StoreError(f"cube {key}: {error}") from error
 
 
 def _group(store: Store, key: str) -> zarr.Group | None:

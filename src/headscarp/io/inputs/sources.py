@@ -6,6 +6,8 @@ takes the place of any of its layers.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import re
 import string
@@ -167,6 +169,12 @@ class SourceRegistry:
         kept = {n: s for n, s in self._layers.items() if n not in other._absent}
         absent = {n: r for n, r in self._absent.items() if n not in other._layers}
         return SourceRegistry({**kept, **other._layers}, {**absent, **other._absent})
+
+    @property
+    def digest(self) -> str:
+        """sha256 over every specification and every reason."""
+        plain = {name: spec.model_dump(mode="json") for name, spec in sorted(self._layers.items())}
+        return hashlib.sha256(json.dumps([plain, self._absent], sort_keys=True).encode()).hexdigest()
 
     def __getitem__(self, layer: str) -> SourceSpec | None:
         """The specification, None where the layer is absent."""
