@@ -8,7 +8,7 @@ EVENT ?=
 MALLOC := glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint types fmt bench kill-demo docs models up down lock clean
+.PHONY: help setup demo test test-all lint types fmt bench kill-demo docs models up down lock
 
 help: ## print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -17,7 +17,7 @@ setup: $(STAMP) ## build .venv with all that is needed (python3 and make are eno
 
 $(STAMP):
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13) and "headscarp needs Python 3.11 or 3.12")'
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || { rm -rf .venv; $(PYTHON) -m venv .venv; }
 	$(BIN)/python -m pip install -q uv==0.13.9
 	$(BIN)/python infra/setup/install.py
 	$(BIN)/python infra/web/fetch.py
@@ -29,7 +29,7 @@ demo: setup ## a quake, its ShakeMap, the map, a revision: the whole service on 
 test: setup ## the tests, under 20 minutes on two cores
 	@$(BIN)/python -m pytest -m "not slow"
 
-test-all: setup ## the tests that take longer too
+test-all: setup ## all tests, those marked slow included
 	@$(BIN)/python -m pytest
 
 lint: setup ## ruff and the import contracts
@@ -55,7 +55,7 @@ docs: setup ## build the documentation site into build/docs
 models: setup ## train the small released models again (about a quarter of an hour)
 	@GLIBC_TUNABLES=$(MALLOC) OMP_WAIT_POLICY=passive $(BIN)/headscarp train
 
-up: setup ## start the local services and leave them running
+up: setup ## start the local services and serve until Ctrl-C
 	@$(BIN)/headscarp demo --services-only
 
 down: ## stop whatever a demo left running

@@ -9,7 +9,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,8 +22,7 @@ def run(*command: str) -> None:
 def main() -> None:
     started = time.perf_counter()
     python = sys.executable
-    if find_spec("torch") is None:
-        run(python, "-m", "pip", "install", "--quiet", TORCH[sys.version_info[:2]])
+    run(python, "-m", "pip", "install", "--quiet", TORCH[sys.version_info[:2]])
     uv = (python, "-m", "uv", "pip", "install", "--quiet", "--python", python)
     run(*uv, "-r", "requirements.lock")
     run(*uv, "--no-deps", "-e", ".")
