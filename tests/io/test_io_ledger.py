@@ -69,7 +69,7 @@ def test_of_many_claimers_at_once_one_wins(store: Store, clock: Clock) -> None:
 def test_a_silent_worker_is_replaced_and_cannot_finish(store: Store, clock: Clock) -> None:
     first, second = ledger(store, clock), ledger(store, clock, "two")
     lost = first.start(first.claim(RUN))
-    clock.pass_(61)
+    clock.pass_(181)
     taken = second.claim(RUN)
     assert taken.attempt == 2
     with pytest.raises(Busy, match="taken over"):
@@ -107,6 +107,20 @@ def test_an_interrupted_worker_leaves_a_failed_run(store: Store, clock: Clock) -
     with pytest.raises(KeyboardInterrupt), mine.working(mine.claim(RUN)):
         raise KeyboardInterrupt
     assert mine.claim(RUN).attempt == 2
+
+
+def test_a_worker_that_waited_too_long_may_still_start_what_nobody_has(store: Store, clock: Clock) -> None:
+    """Else a queue that is longer than a claim would never get anything done."""
+    mine, other = ledger(store, clock), ledger(store, clock, "two")
+    waited = mine.claim(RUN)
+    clock.pass_(181)
+    again = other.claim(RUN)
+    assert again.attempt == 2
+    held = mine.start(waited)
+    assert held.attempt == 2 and held.state is State.PROCESSING
+    with pytest.raises(Busy, match="already"):
+        other.start(again)
+    assert mine.finish(held, State.SUCCEEDED).state is State.SUCCEEDED
 
 
 def test_one_attempt_is_started_once(store: Store, clock: Clock) -> None:

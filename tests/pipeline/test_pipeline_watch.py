@@ -114,9 +114,9 @@ def test_a_failed_and_a_silent_run_are_started_again(watcher: Watcher, replay: R
     watcher.look(datetime.now(UTC) + timedelta(seconds=31))
     assert [run.attempt for run in watcher.started] == [1, 2]
     assert watcher.look()[0].decision.action is Action.SKIP
-    lapsed = Ledger(watcher.store, lease=timedelta(seconds=60), clock=lambda: datetime.now(UTC) + timedelta(minutes=2))
+    lapsed = Ledger(watcher.store, lease=timedelta(seconds=60), clock=lambda: datetime.now(UTC) + timedelta(minutes=5))
     watcher.ledger = lapsed
-    watcher.look(datetime.now(UTC) + timedelta(minutes=2))
+    watcher.look(datetime.now(UTC) + timedelta(minutes=5))
     assert [run.attempt for run in watcher.started] == [1, 2, 3]
 
 

@@ -64,7 +64,7 @@ def start_flows(supervisor: Supervisor, timings: Timings, *, env: Mapping[str, s
     with timings.step("orchestration (Prefect server)"):
         server = start_prefect(supervisor)
     with timings.step("deployments and worker"):
-        start_worker(supervisor, server, POOL, env=env)
+        start_worker(supervisor, server, POOL, env=env, limit=4)
         deploy(
             server,
             ROOT / "flows" / "prefect.yaml",

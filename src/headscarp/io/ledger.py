@@ -26,6 +26,8 @@ from headscarp.io.store import Store
 log = logging.getLogger(__name__)
 
 MAX_REPLACE_ATTEMPTS = 8
+CLAIM_LEASES = 3
+"""A claim lasts this many leases, since its worker may wait in a queue; only then is it made anew."""
 
 
 def worker_name() -> str:
@@ -69,7 +71,7 @@ class Ledger:
             state=State.CLAIMED,
             attempt=1,
             owner=self.owner,
-            lease_until=now + self._lease,
+            lease_until=now + CLAIM_LEASES * self._lease,
             updated=now,
             request=request,
         )
@@ -90,7 +92,7 @@ class Ledger:
             raise Busy(f"run {run.id}: held by {run.owner} until {run.lease_until:%H:%M:%S} UTC")
         if not run.claimable(now):
             return run
-        taken = run.retaken(self.owner, now, self._lease)
+        taken = run.retaken(self.owner, now, CLAIM_LEASES * self._lease)
         if request is not None:
             taken = taken.moved(taken.state, now, request=request)
         try:
@@ -100,16 +102,19 @@ class Ledger:
         return taken
 
     def start(self, run: Run) -> Run:
-        """CLAIMED to PROCESSING, for the holder of this very attempt.
+        """CLAIMED to PROCESSING; returns the run at the attempt that is now worked on.
+
+        Whoever comes first starts, whichever attempt it was sent for: a worker that waited in a queue until its
+        claim was made anew would else never begin.
 
         Raises:
-            Busy: the attempt is no longer the newest, or is already being worked on.
+            Busy: the run is being worked on, or has ended.
         """
         now = self._clock()
 
         def step(current: Run) -> Run:
-            if current.attempt != run.attempt or current.state is not State.CLAIMED:
-                raise Busy(f"run {run.id}: attempt {run.attempt} is {current.state} at attempt {current.attempt}")
+            if current.state is not State.CLAIMED:
+                raise Busy(f"run {run.id}: attempt {current.attempt} is {current.state} already")
             return current.moved(State.PROCESSING, now, owner=self.owner, lease_until=now + self._lease)
 
         return self._move(run, step)
