@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import textwrap
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,9 @@ from tests.conftest import need
 pytestmark = pytest.mark.service
 
 FLOW = """
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 import os
 from prefect import flow
@@ -107,3 +114,42 @@ def test_postgres_keeps_deployments_over_a_restart_of_the_server(
             assert "kept" in {pool["name"] for pool in pools}
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+class TestABusyServer:
+    """SQLite locked is answered with 503, which is no reason to give up."""
+
+    def test_is_asked_again(self) -> None:
+        with answering(503, 503, 201) as (server, asked):
+            make_pool(server, "pool")
+        assert asked == ["POST /api/work_pools/"] * 3
+
+    def test_a_refusal_is_not(self) -> None:
+        with answering(422) as (server, asked), pytest.raises(Unavailable, match="422"):
+            make_pool(server, "pool")
+        assert len(asked) == 1
+
+
+@contextmanager
+def answering(*codes: int) -> Iterator[tuple[PrefectServer, list[str]]]:
+    """A server that gives these answers in turn."""
+    left, asked = list(codes), []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(f"POST {self.path}")
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(left.pop(0))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield PrefectServer(f"http://127.0.0.1:{server.server_address[1]}/api", Path(), 0.0), asked
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 import httpx
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_random
 
 from headscarp.demo.processes import LOOPBACK, Child, Service, Supervisor, free_ports
 from headscarp.errors import Unavailable
@@ -51,22 +51,13 @@ def start_prefect(
     return PrefectServer(api_url, home, elapsed, database_url)
 
 
-def make_pool(server: PrefectServer, pool: str, *, timeout_s: float = 30.0) -> None:
+def make_pool(server: PrefectServer, pool: str) -> None:
     """Create a pool for process workers; calling it again is harmless.
 
     Raises:
         Unavailable: the server refused, or was busy all the time.
     """
-    url = f"{server.api_url}/work_pools/"
-    deadline = time.monotonic() + timeout_s
-    while True:
-        answer = httpx.post(url, json={"name": pool, "type": "process"}, timeout=timeout_s, trust_env=False)
-        if answer.is_success or answer.status_code == httpx.codes.CONFLICT:
-            return
-        # SQLite locked by one of the server's own services is answered with 503.
-        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
-            raise Unavailable(f"{url}: cannot create pool {pool}: {answer.status_code} {answer.text[:300]}")
-        time.sleep(0.5)
+    _ask("POST", f"{server.api_url}/work_pools/", {"name": pool, "type": "process"}, accepted=httpx.codes.CONFLICT)
 
 
 def deploy(
@@ -102,14 +93,9 @@ def deploy(
 
 def repeat_every(server: PrefectServer, deployment: str, seconds: float) -> None:
     """Give every schedule of a deployment (`flow/name`) another interval. Raises Unavailable."""
-    try:
-        answer = httpx.get(f"{server.api_url}/deployments/name/{deployment}", timeout=30.0, trust_env=False)
-        found = answer.raise_for_status().json()
-        url = f"{server.api_url}/deployments/{found['id']}"
-        kept = [{"slug": s["slug"], "active": True, "schedule": {"interval": seconds}} for s in found["schedules"]]
-        httpx.patch(url, json={"schedules": kept}, timeout=30.0, trust_env=False).raise_for_status()
-    except httpx.HTTPError as error:
-        raise Unavailable(f"{server.api_url}: cannot schedule {deployment}: {error}") from error
+    found = _ask("GET", f"{server.api_url}/deployments/name/{deployment}").json()
+    kept = [{"slug": s["slug"], "active": True, "schedule": {"interval": seconds}} for s in found["schedules"]]
+    _ask("PATCH", f"{server.api_url}/deployments/{found['id']}", {"schedules": kept})
 
 
 def start_worker(
@@ -129,6 +115,23 @@ def start_worker(
     child = supervisor.start(service)
     supervisor.wait_ready(child, lambda: _online(server, pool, name), timeout_s)
     return child
+
+
+def _ask(method: str, url: str, body: object = None, *, accepted: int = httpx.codes.OK) -> httpx.Response:
+    """One call of the server's API; SQLite locked by the server's own services is answered with 503, so ask again."""
+    waiting = Retrying(
+        retry=retry_if_result(lambda a: a.status_code == httpx.codes.SERVICE_UNAVAILABLE),
+        wait=wait_random(0.3, 1.0),
+        stop=stop_after_delay(60.0),
+        retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+    )
+    try:
+        answer: httpx.Response = waiting(httpx.request, method, url, json=body, timeout=30.0, trust_env=False)
+    except httpx.HTTPError as error:
+        raise Unavailable(f"{method} {url}: {error}") from error
+    if not answer.is_success and answer.status_code != accepted:
+        raise Unavailable(f"{method} {url}: {answer.status_code} {answer.text[:300]}")
+    return answer
 
 
 def _cli() -> list[str]:
