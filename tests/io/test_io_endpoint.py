@@ -287,7 +287,7 @@ class TestNeverMixes:
         reply = {wire.SHAPE: "1,16,12", wire.DTYPE: "float32", wire.MODEL: wire.model_identity(manifest)}
         fake.actions = [lambda request, _: send(request, 200, bytes(size), reply)]
         with (
-            EndpointPredictor(fake.url, manifest, timeout_s=0.4, first_wait_s=0.02) as predictor,
+            EndpointPredictor(fake.url, manifest, timeout_s=3.0, first_wait_s=0.02) as predictor,
             pytest.raises(EndpointUnavailable, match="expected 768 bytes"),
         ):
             predictor.predict(STACK)
