@@ -8,16 +8,18 @@ import secrets
 import shutil
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+from botocore.exceptions import BotoCoreError, ClientError
 
 from headscarp.demo.processes import LOOPBACK, Service, Supervisor, are_free, free_ports
 from headscarp.errors import Unavailable
 
 REGION = "us-east-1"
+PROBE = {"Bucket": "headscarp-ready", "Key": "probe"}
 EXPOSED_HEADERS = ("Content-Range", "ETag", "Content-Length", "Accept-Ranges")
 """Response headers that a browser must see to read tiles by range."""
 
@@ -92,9 +94,9 @@ def start_seaweed(supervisor: Supervisor, *, data: Path | None = None, timeout_s
     # Ended by SIGINT: SIGTERM is answered only after half a minute.
     service = Service("seaweed", _arguments(folder, config, ports), folder, stop_signal=signal.SIGINT, stop_s=15.0)
     child = supervisor.start(service)
-    url = f"http://{LOOPBACK}:{ports[0]}"
-    elapsed = supervisor.wait_ready(child, lambda: _healthy(url), timeout_s)
-    return Seaweed(url, access_key, secret_key, elapsed)
+    service_at = Seaweed(f"http://{LOOPBACK}:{ports[0]}", access_key, secret_key, 0.0)
+    elapsed = supervisor.wait_ready(child, lambda: _healthy(service_at.url) and _keeps_objects(service_at), timeout_s)
+    return replace(service_at, startup_s=elapsed)
 
 
 def _kept_ports(path: Path) -> list[int]:
@@ -159,6 +161,21 @@ def _healthy(url: str) -> bool:
     try:
         return httpx.get(f"{url}/healthz", timeout=2.0, trust_env=False).status_code == httpx.codes.OK
     except httpx.HTTPError:
+        return False
+
+
+def _keeps_objects(seaweed: Seaweed) -> bool:
+    """Whether an object of an earlier start can be read, or else a new one written and read.
+
+    After a restart the service calls itself healthy before its volumes are known to it, and answers 500 meanwhile.
+    """
+    client = seaweed.client()
+    try:
+        seaweed.make_bucket(PROBE["Bucket"])
+        if "Contents" not in client.list_objects_v2(Bucket=PROBE["Bucket"]):
+            client.put_object(**PROBE, Body=b"kept")
+        return bool(client.get_object(**PROBE)["Body"].read() == b"kept")
+    except (BotoCoreError, ClientError):
         return False
 
 
