@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from odc.geo import wh_
 from odc.geo.geobox import GeoBox
 
-from headscarp.core.pci.lattice import PixelSize
+from headscarp.core.pci.pixels import PixelSize
 from headscarp.core.types import Raster
 
 SQUARE = PixelSize(30.0, 30.0)

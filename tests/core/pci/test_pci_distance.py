@@ -12,7 +12,7 @@ from odc.geo.geobox import GeoBox
 from scipy import ndimage
 
 from headscarp.core.pci.distance import distance_to_lines, distance_to_mask
-from headscarp.core.pci.lattice import PixelSize
+from headscarp.core.pci.pixels import PixelSize
 from headscarp.core.types import Raster
 from tests.core.pci.landforms import grid_of
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from headscarp.core.pci.kernels import KERNELS
-from headscarp.core.pci.lattice import PixelSize
+from headscarp.core.pci.pixels import PixelSize
 from headscarp.core.pci.terrain import slope_aspect
 from headscarp.core.types import Raster
 from tests.core.pci.landforms import fractal, grid_of, plane

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from headscarp.core.pci.focal import disc, focal_mean, window_count, window_range
-from headscarp.core.pci.lattice import PixelSize, half_side_px, pixel_size, radius_px
+from headscarp.core.pci.pixels import PixelSize, half_side_px, pixel_size, radius_px
 from headscarp.core.pci.relief import relief, roughness, topographic_position
 from headscarp.core.types import Raster
 from tests.core.pci.landforms import SQUARE, fractal, grid_of, plane

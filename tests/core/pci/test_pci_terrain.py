@@ -10,7 +10,7 @@ import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headscarp.core.pci.lattice import PixelSize
+from headscarp.core.pci.pixels import PixelSize
 from headscarp.core.pci.terrain import arctangent, curvature, slope_aspect
 from tests.core.pci.landforms import SQUARE, axes, fractal, plane
 

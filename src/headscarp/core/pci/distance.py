@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from headscarp.core.pci.compiled import compiled
-from headscarp.core.pci.lattice import PixelSize, pixel_size
+from headscarp.core.pci.pixels import PixelSize, pixel_size
 from headscarp.core.types import Mask, Raster
 
 _COARSE, _FINE = 256, 16

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from headscarp.core.pci.compiled import compiled
 from headscarp.core.pci.flow import contributing_cells, drainage
-from headscarp.core.pci.lattice import PixelSize
+from headscarp.core.pci.pixels import PixelSize
 from headscarp.core.types import Mask, Raster
 
 CHANNEL_AREA_M2 = 1.0e6

@@ -15,7 +15,7 @@ from odc.geo.geobox import GeoBox
 from headscarp.core.pci.distance import distance_to_lines, distance_to_mask
 from headscarp.core.pci.faulting import rake_planes
 from headscarp.core.pci.hydrology import hydrology
-from headscarp.core.pci.lattice import pixel_size
+from headscarp.core.pci.pixels import pixel_size
 from headscarp.core.pci.relief import relief, roughness, topographic_position
 from headscarp.core.pci.terrain import curvature, slope_aspect
 from headscarp.core.types import Raster

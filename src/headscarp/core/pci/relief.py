@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from headscarp.core.pci.compiled import compiled
 from headscarp.core.pci.focal import disc, focal_mean, window_range
-from headscarp.core.pci.lattice import PixelSize, half_side_px, radius_px
+from headscarp.core.pci.pixels import PixelSize, half_side_px, radius_px
 from headscarp.core.pci.terrain import gradient_row
 from headscarp.core.types import Raster
 

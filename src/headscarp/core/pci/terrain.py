@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from headscarp.core.pci.compiled import compiled
 from headscarp.core.pci.focal import focal_mean
-from headscarp.core.pci.lattice import PixelSize
+from headscarp.core.pci.pixels import PixelSize
 from headscarp.core.types import Raster
 
 FLAT_DEGREES = 1.0
