@@ -65,7 +65,7 @@ def reached(kind: str, folder: Path) -> bool:
 def kill_once(folder: Path, log: Path, kind: str, delay: float) -> str:
     """Start, wait for the moment, kill, wait until nothing is left; what the ledger said at that moment."""
     process = start(folder, log, "--stay")
-    deadline = time.monotonic() + 400
+    deadline = time.monotonic() + 600
     while not reached(kind, folder):
         if process.poll() is not None or time.monotonic() > deadline:
             raise SystemExit(f"the demo did not reach {kind!r}: see {log}")
@@ -94,7 +94,7 @@ def finish(folder: Path, log: Path) -> tuple[list[Run], int]:
     items = Reader(store, SCHEMAS if SCHEMAS.exists() else None).items()
     if sorted(items) != sorted(run.id for run in found):
         raise SystemExit(f"expected one item a run, found {sorted(items)}")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)  # SIGINT is ignored by what a shell starts in the background
     process.wait(timeout=90)
     return found, len(items)
 
