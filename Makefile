@@ -8,7 +8,7 @@ EVENT ?=
 MALLOC := glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint types fmt bench kill-demo docs models up down lock
+.PHONY: help setup demo test test-all lint types fmt bench figures kill-demo docs models up down lock
 
 help: ## print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -44,7 +44,10 @@ fmt: setup ## format the code
 	@$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .
 
 bench: setup ## speed, as ratios to limits measured in the same run
-	@$(BIN)/python bench/respond.py
+	@failed=0; for name in terrain distance flow warp labels cube respond; do $(BIN)/python -m bench.$$name || failed=1; done; exit $$failed
+
+figures: setup ## draw the figures of docs/indicators.md: maps of a synthetic world, landslide frequencies
+	@$(BIN)/python -m infra.figures.indicators
 
 kill-demo: setup ## kill the demo at random moments and count what it publishes (long)
 	@$(BIN)/python infra/proofs/kill_demo.py

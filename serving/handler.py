@@ -18,6 +18,7 @@ import torch
 
 from headscarp.core import wire
 from headscarp.core.manifest import Manifest
+from headscarp.core.normalisation import EventStatistics
 from headscarp.ml.bundle import load_bundle
 from headscarp.ml.network import Network, score
 
@@ -37,7 +38,8 @@ class WindowHandler:
         self.network = network.to(_device(properties.get("gpu_id")))
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         size = self.manifest.plan.size
-        score(self.network, self.manifest, np.zeros((len(self.manifest.channels), size, size), np.float32))
+        window = np.zeros((len(self.manifest.channels), size, size), np.float32)
+        score(self.network, self.manifest, window, statistics=EventStatistics.unknown(self.manifest.ranked))
         _LOG.info("serving %s", wire.model_identity(self.manifest))
 
     def handle(self, data: list[dict[str, Any]], context: Any) -> list[bytes]:
@@ -49,7 +51,7 @@ class WindowHandler:
             request = wire.parse_request(_headers(context, index), _body(item), self.manifest)
         except wire.Refusal as refusal:
             return _refused(index, refusal, context)
-        scores = score(self.network, self.manifest, request.windows)
+        scores = score(self.network, self.manifest, request.windows, statistics=request.statistics)
         answer = {
             "content-type": wire.CONTENT_TYPE,
             wire.SHAPE: wire.shape_text(scores.shape),

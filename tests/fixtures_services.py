@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from headscarp.core.normalisation import EventStatistics, Normalisation
 from headscarp.demo.processes import Supervisor
 from headscarp.demo.seaweed import Seaweed, start_seaweed
 from headscarp.demo.torchserve import TorchServe, start_torchserve
@@ -61,12 +62,28 @@ def s3_env(s3_store: S3Service, monkeypatch: pytest.MonkeyPatch) -> S3Service:
 
 
 @pytest.fixture(scope="session")
+def tiny_event() -> EventStatistics:
+    """SYNTHETIC statistics of what the tiny bundle normalises by the event."""
+    return TINY_EVENT
+
+
+@pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle with random weights and a categorical channel."""
+    """A bundle with random weights and a categorical channel that normalises by the event."""
     return random_bundle(tmp_path_factory.mktemp("bundle") / "tiny")
 
 
-def random_bundle(folder: Path, *, version: str = "1.0", seed: int = 0) -> Path:
+TINY_EVENT = EventStatistics(
+    {
+        "slope": tuple(1.0 + 1.2 * k for k in range(13)),
+        "river_distance": tuple(2.0**k / 256.0 for k in range(13)),
+        "pga": tuple(0.5 + k for k in range(13)),
+    }
+)
+"""SYNTHETIC statistics for what the tiny bundle normalises by the event."""
+
+
+def random_bundle(folder: Path, *, version: str = "1.0", seed: int = 0, normalisation: Normalisation = "event") -> Path:
     """Write a small bundle with random weights."""
     import torch
 
@@ -88,13 +105,18 @@ def random_bundle(folder: Path, *, version: str = "1.0", seed: int = 0) -> Path:
         architecture=Architecture("C", 4),
         table_digest="0123456789abcdef" * 4,
         plan=CropPlan(128, 88),
+        normalisation=normalisation,
+        absolute=frozenset({"pga"} if normalisation == "event" else ()),
         synthetic=True,
     )
     torch.manual_seed(seed)
     network = build_network(manifest)
     with torch.no_grad():
-        network.standardise.median.copy_(torch.tensor([20.0, 5.0, -2.0]))
-        network.standardise.scale.copy_(torch.tensor([10.0, 2.0, 1.0]))
+        layer = network.standardise
+        medians = {"slope": (20.0, 10.0), "river_distance": (5.0, 2.0), "pga": (-2.0, 1.0)}
+        seen = [medians[layer.inputs[i].name] for i in layer.by_value]
+        layer.median.copy_(torch.tensor([median for median, _ in seen]))
+        layer.scale.copy_(torch.tensor([scale for _, scale in seen]))
     save_bundle(folder, manifest, network.eval(), card="SYNTHETIC: random weights for tests.\n")
     return folder
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
-from rich.console import Console
 from rich.table import Table as RichTable
 
 from headscarp import __version__, log
-from headscarp.errors import HeadscarpError, InvalidInput, StoreError
-from headscarp.settings import Settings
+from headscarp.cli_dataset import dataset, ingest_inventory
+from headscarp.cli_prebuild import prebuild
+from headscarp.errors import HeadscarpError, StoreError
+from headscarp.terminal import JsonOption, SourcesOption, err, out
+from headscarp.terminal import print_json as _print_json
+from headscarp.terminal import settings_with as _settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,8 +25,9 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 2 invalid input, 3 not found, 4 no ShakeMap yet, 5 a service is away (try again), "
     "6 the store refused, 7 another worker is at it, 8 the parts do not fit together; doctor ends with 1 on trouble.",
 )
-out = Console()
-err = Console(stderr=True)
+app.add_typer(dataset, name="dataset")
+app.command(name="ingest")(ingest_inventory)
+app.command()(prebuild)
 
 Source = Annotated[
     str, typer.Argument(help="USGS event id, detail GeoJSON (file or URL), or event folder", show_default=False)
@@ -33,9 +35,7 @@ Source = Annotated[
 StoreOption = Annotated[str | None, typer.Option("--store", help="Folder, file:// or s3://bucket/prefix URL")]
 ModelOption = Annotated[list[str] | None, typer.Option("--model", help="Model to run; repeat for more")]
 EndpointOption = Annotated[str | None, typer.Option("--endpoint", help="URL of the inference endpoint")]
-SourcesOption = Annotated[Path | None, typer.Option("--sources", help="Source registry that overrides the public one")]
 KASHMIR_ATTRIBUTION = ("Landslide polygons of Kashmir 2005: York coursework repository; terrain: AW3D30 of JAXA",)
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines")]
 
 
 def main() -> None:
@@ -56,17 +56,6 @@ def _complain(error: HeadscarpError) -> None:
     err.print(f"[bold red]{type(error).__name__}[/]: ", end="")
     err.print(str(error), markup=False, highlight=False, end="")
     err.print(advice)
-
-
-def _settings(**overrides: Any) -> Settings:
-    """Settings from the environment, with what the command line gave on top."""
-    given = {key: value for key, value in overrides.items() if value not in (None, [], ())}
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        raise InvalidInput(f"setting HEADSCARP_{name}: {first['msg']}, found {first['input']!r}") from None
 
 
 @contextmanager
@@ -225,10 +214,6 @@ def demo(
         return
     stay = out.is_terminal if stay is None else stay
     run_demo(DemoSettings(folder=folder, event=event, fresh=fresh, stay=stay, services_only=services_only), console=out)
-
-
-def _print_json(value: object) -> None:
-    out.print_json(json.dumps(value, default=str))
 
 
 def _print_seconds(seconds: dict[str, float], *, title: str) -> None:

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ import pytest
 
 from headscarp.core import wire
 from headscarp.core.manifest import Manifest
+from headscarp.core.normalisation import EventStatistics
 from headscarp.core.predictor import Predictor
 from headscarp.demo.processes import free_ports
 from headscarp.errors import BadRequest, EndpointUnavailable, InvalidInput
 from headscarp.io.endpoint import EndpointPredictor
+from tests.fixtures_services import TINY_EVENT
 
 Action = Callable[[BaseHTTPRequestHandler, bytes], None]
 
@@ -128,9 +131,16 @@ def fake(manifest: Manifest) -> Iterator[FakeServer]:
     made.server.server_close()
 
 
+@contextmanager
+def client(url: str, manifest: Manifest, **options: Any) -> Iterator[EndpointPredictor]:
+    """A client for the windows of one event."""
+    with EndpointPredictor(url, manifest, **options) as made:
+        yield made.bound_to(TINY_EVENT)
+
+
 @pytest.fixture
 def predictor(fake: FakeServer, manifest: Manifest) -> Iterator[EndpointPredictor]:
-    with EndpointPredictor(fake.url, manifest, timeout_s=8.0, first_wait_s=0.02) as made:
+    with client(fake.url, manifest, timeout_s=8.0, first_wait_s=0.02) as made:
         yield made
 
 
@@ -142,6 +152,31 @@ def test_it_is_a_predictor_with_the_bundles_identity(predictor: EndpointPredicto
     assert (typed.name, typed.version, typed.channels) == (manifest.name, manifest.version, manifest.channels)
     assert typed.plan == manifest.plan
     assert typed.required == manifest.required
+
+
+class TestOneEvent:
+    def test_each_client_sends_the_statistics_of_its_own_event(self, fake: FakeServer, manifest: Manifest) -> None:
+        sent: list[str] = []
+
+        def noting(request: BaseHTTPRequestHandler, body: bytes) -> None:
+            sent.append(request.headers[wire.STATISTICS])
+            fake.good(request, body)
+
+        fake.actions = [noting]
+        other = EventStatistics.unknown(manifest.ranked)
+        with EndpointPredictor(fake.url, manifest) as shared:
+            for bound in [shared.bound_to(event) for event in (TINY_EVENT, other)]:
+                bound.predict(STACK)
+        assert [EventStatistics.from_json(text) for text in sent] == [TINY_EVENT, other]
+
+    def test_unbound_it_sends_nothing(self, fake: FakeServer, manifest: Manifest) -> None:
+        with EndpointPredictor(fake.url, manifest) as unbound, pytest.raises(BadRequest, match="not given"):
+            unbound.predict(STACK)
+        assert fake.seen == 0
+
+    def test_of_which_too_little_is_known_is_refused(self, fake: FakeServer, manifest: Manifest) -> None:
+        with EndpointPredictor(fake.url, manifest) as shared, pytest.raises(InvalidInput, match="river_distance"):
+            shared.bound_to(TINY_EVENT.only(("slope", "pga")))
 
 
 class TestAnswers:
@@ -168,7 +203,7 @@ class TestAnswers:
             fake.good(request, body)
 
         fake.actions = [slow]
-        with EndpointPredictor(fake.url, manifest, concurrency=3) as predictor:
+        with client(fake.url, manifest, concurrency=3) as predictor:
             threads = [threading.Thread(target=predictor.predict, args=(STACK,)) for _ in range(12)]
             for thread in threads:
                 thread.start()
@@ -197,7 +232,7 @@ class TestRecovers:
 
     def test_when_the_server_comes_late(self, manifest: Manifest) -> None:
         port = free_ports(1)[0]
-        with EndpointPredictor(f"http://127.0.0.1:{port}", manifest, timeout_s=0.5, first_wait_s=0.05) as predictor:
+        with client(f"http://127.0.0.1:{port}", manifest, timeout_s=0.5, first_wait_s=0.05) as predictor:
             assert not predictor.ready()
             with pytest.raises(EndpointUnavailable, match="ConnectError"):
                 predictor.predict(STACK)
@@ -213,7 +248,7 @@ class TestRecovers:
             )
 
         fake.actions = [rotated, fake.good]
-        with EndpointPredictor(fake.url, manifest, token_file=path, first_wait_s=0.02) as predictor:
+        with client(fake.url, manifest, token_file=path, first_wait_s=0.02) as predictor:
             predictor.predict(STACK)
         assert fake.keys == ["Bearer old", "Bearer new"]
 
@@ -230,7 +265,7 @@ class TestGivesUp:
 
     def test_at_the_deadline(self, fake: FakeServer, manifest: Manifest) -> None:
         fake.actions = [error(503, "ServiceUnavailableException", "queue full")]
-        with EndpointPredictor(fake.url, manifest, timeout_s=0.6, first_wait_s=0.05) as predictor:
+        with client(fake.url, manifest, timeout_s=0.6, first_wait_s=0.05) as predictor:
             begin = time.monotonic()
             with pytest.raises(EndpointUnavailable, match="queue full"):
                 predictor.predict(STACK)
@@ -240,7 +275,7 @@ class TestGivesUp:
     @pytest.mark.parametrize("slow", [drip, lambda *_: time.sleep(5)])
     def test_on_a_server_that_is_too_slow(self, fake: FakeServer, manifest: Manifest, slow: Action) -> None:
         fake.actions = [slow]
-        with EndpointPredictor(fake.url, manifest, timeout_s=0.6) as predictor:
+        with client(fake.url, manifest, timeout_s=0.6) as predictor:
             begin = time.monotonic()
             with pytest.raises(EndpointUnavailable):
                 predictor.predict(STACK)
@@ -251,7 +286,7 @@ class TestGivesUp:
         path.write_text(json.dumps({"inference": {"key": "secret-old"}}))
         fake.actions = [error(400, "InvalidKeyException", "expired")]
         with (
-            EndpointPredictor(fake.url, manifest, token_file=path, first_wait_s=0.02) as predictor,
+            client(fake.url, manifest, token_file=path, first_wait_s=0.02) as predictor,
             pytest.raises(BadRequest, match="refused") as caught,
         ):
             predictor.predict(STACK)
@@ -260,7 +295,7 @@ class TestGivesUp:
 
     def test_without_a_key_file(self, fake: FakeServer, manifest: Manifest, tmp_path: Path) -> None:
         with (
-            EndpointPredictor(fake.url, manifest, token_file=tmp_path / "none.json", timeout_s=0.3) as predictor,
+            client(fake.url, manifest, token_file=tmp_path / "none.json", timeout_s=0.3) as predictor,
             pytest.raises(EndpointUnavailable, match="no key file"),
         ):
             predictor.predict(STACK)
@@ -287,7 +322,7 @@ class TestNeverMixes:
         reply = {wire.SHAPE: "1,16,12", wire.DTYPE: "float32", wire.MODEL: wire.model_identity(manifest)}
         fake.actions = [lambda request, _: send(request, 200, bytes(size), reply)]
         with (
-            EndpointPredictor(fake.url, manifest, timeout_s=3.0, first_wait_s=0.02) as predictor,
+            client(fake.url, manifest, timeout_s=3.0, first_wait_s=0.02) as predictor,
             pytest.raises(EndpointUnavailable, match="expected 768 bytes"),
         ):
             predictor.predict(STACK)

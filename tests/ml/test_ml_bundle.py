@@ -12,9 +12,10 @@ import torch
 from safetensors.torch import load_file, save
 
 from headscarp.core.manifest import CARD_FILE, MANIFEST_FILE, WEIGHTS_FILE, Architecture, InputChannel, Manifest
+from headscarp.core.normalisation import EventStatistics
 from headscarp.core.predictor import Predictor
 from headscarp.core.tiling import CropPlan
-from headscarp.errors import BadBundle
+from headscarp.errors import BadBundle, BadRequest, InvalidInput
 from headscarp.ml.bundle import load_bundle, save_bundle
 from headscarp.ml.local import LocalPredictor, score_map
 from headscarp.ml.network import build_network, score
@@ -122,6 +123,31 @@ def test_local_predictor_is_a_predictor(folder: Path) -> None:
     assert out.shape == (30, 33)
     assert np.isnan(out).sum() == 1
     assert out.tobytes() == model.predict(stack).tobytes()
+
+
+def test_a_model_that_the_event_normalises_is_bound_first(tmp_path: Path) -> None:
+    by_event = replace(MANIFEST, normalisation="event", absolute=frozenset({"pga"}))
+    torch.manual_seed(0)
+    save_bundle(tmp_path, by_event, build_network(by_event), card="# tiny\n")
+    model: Predictor = LocalPredictor(*load_bundle(tmp_path))
+    assert model.ranked == ("slope", "pga")
+    stack = np.random.default_rng(0).random((2, 32, 32)).astype(np.float32)
+    with pytest.raises(BadRequest, match="statistics are not given"):
+        model.predict(stack)
+    with pytest.raises(InvalidInput, match="none of pga"):
+        model.bound_to(EventStatistics.unknown(("slope",)))
+    near, far = (EventStatistics.of({"slope": stack[0] * k, "pga": stack[1]}) for k in (1.0, 3.0))
+    one, other = (model.bound_to(event).predict(stack) for event in (near, far))
+    assert np.abs(one - other).max() > 1e-4
+    assert np.array_equal(model.bound_to(near).predict(stack), one)
+
+
+def test_a_model_of_training_statistics_does_not_look_at_the_event(folder: Path) -> None:
+    model: Predictor = LocalPredictor(*load_bundle(folder))
+    stack = np.random.default_rng(0).random((2, 32, 32)).astype(np.float32)
+    assert model.ranked == ()
+    bound = model.bound_to(EventStatistics({}))
+    np.testing.assert_array_equal(bound.predict(stack), model.predict(stack))
 
 
 def test_a_map_is_made_of_the_plan_s_windows(folder: Path) -> None:

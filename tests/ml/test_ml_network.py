@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from headscarp.core.manifest import Architecture, Configuration, InputChannel, Manifest
+from headscarp.core.normalisation import EventStatistics
 from headscarp.core.tiling import YX, CropPlan, read_padded
 from headscarp.errors import BadRequest
 from headscarp.ml.network import Network, build_network, score
+from headscarp.ml.standardise import event_ranks
 
 INPUTS = (
     InputChannel("slope", "dem"),
@@ -103,6 +107,21 @@ def test_tiles_equal_the_whole_under_one_channel_gate(configuration: Configurati
         inside = core.clipped(YX(200, 152))
         tiled[inside.slices] = score(net, model, read_padded(stack, outer), gate=gate)[inside.within(outer)]
     np.testing.assert_allclose(tiled, whole, atol=1e-6)
+
+
+def test_tiles_equal_the_whole_where_the_event_normalises() -> None:
+    model = replace(manifest(), normalisation="event", absolute=frozenset({"pga"}))
+    torch.manual_seed(1)
+    net, stack, edge = build_network(model).eval(), scene(200, 152), model.plan.margin
+    usual = EventStatistics.of({name: stack[i] for i, name in enumerate(model.ranked)})
+    ranks = event_ranks([usual], net.standardise.ranked_names)
+    gate = net.gate(torch.from_numpy(stack)[None], ranks=ranks).detach()
+    padded = np.pad(stack, ((0, 0), (edge, edge), (edge, edge)), constant_values=np.nan)
+    whole = score(net, model, padded, statistics=usual, gate=gate)[edge:-edge, edge:-edge]
+    for core in model.plan.cores(YX(200, 152)):
+        outer, inside = core.padded(edge), core.clipped(YX(200, 152))
+        tile = score(net, model, read_padded(stack, outer), statistics=usual, gate=gate)[inside.within(outer)]
+        np.testing.assert_allclose(tile, whole[inside.slices], atol=1e-6)
 
 
 def test_the_window_own_gate_is_the_default_and_a_given_one_replaces_it() -> None:

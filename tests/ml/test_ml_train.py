@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from safetensors.torch import safe_open
 from headscarp.core.learning.labels import soft_label
 from headscarp.core.learning.statistics import auc
 from headscarp.core.manifest import Architecture, InputChannel, Manifest
+from headscarp.core.normalisation import EventStatistics
 from headscarp.core.tiling import CropPlan
 from headscarp.errors import InvalidInput
 from headscarp.ml.network import Network, build_network, score
@@ -36,6 +38,8 @@ MANIFEST = Manifest(
     table_digest="00",
     plan=CropPlan(128, 88),
 )
+BY_EVENT = replace(MANIFEST, normalisation="event", absolute=frozenset({"pga"}))
+BY_EITHER = pytest.mark.parametrize("model", [MANIFEST, BY_EVENT], ids=["training", "event"])
 WINDOWS = WindowOptions(size=48, batch=4)
 
 
@@ -55,13 +59,22 @@ def scene(seed: int, *, shuffled: bool = False, side: int = 96) -> Scene:
     known = np.ones((side, side), bool)
     known[:, :3] = False
     label = soft_label(slides, known, length_px=0.5)
-    return Scene(f"s{seed}", stack, label, slides, np.full((side, side), 0.2, np.float32), synthetic=True)
+    return Scene(f"s{seed}", stack, label, slides, np.full((side, side), 0.2, np.float32), _usual(stack), True)
 
 
-def judge(network: Network) -> dict[str, float]:
+def _usual(stack: np.ndarray) -> EventStatistics:
+    """Statistics of the continuous channels of a stack."""
+    return EventStatistics.of(dict(zip(BY_EVENT.ranked, stack, strict=False)))
+
+
+def scored(network: Network, model: Manifest, of: Scene) -> np.ndarray:
+    return score(network, model, of.stack, statistics=of.statistics)
+
+
+def judge(network: Network, model: Manifest = MANIFEST) -> dict[str, float]:
     """AUC on a scene that is not trained on."""
     unseen = scene(99)
-    return {"criterion": auc(score(network, MANIFEST, unseen.stack), unseen.slides, unseen.known)}
+    return {"criterion": auc(scored(network, model, unseen), unseen.slides, unseen.known)}
 
 
 def options(steps: int, **changes: object) -> TrainOptions:
@@ -70,41 +83,56 @@ def options(steps: int, **changes: object) -> TrainOptions:
     return TrainOptions(**(plain | changes))  # type: ignore[arg-type]
 
 
-def test_learns_and_says_so_on_unseen_ground() -> None:
+@BY_EITHER
+def test_learns_and_says_so_on_unseen_ground(model: Manifest) -> None:
+    judging = partial(judge, model=model)
     network, curve = train(
-        MANIFEST, [scene(1), scene(2)], options=options(90, learning_rate=1e-2, evaluate_every=30), evaluate=judge
+        model, [scene(1), scene(2)], options=options(90, learning_rate=1e-2, evaluate_every=30), evaluate=judging
     )
     assert np.mean(curve.losses[-20:]) < 0.85 * np.mean(curve.losses[:10])
     assert len(curve.losses) == 90
-    assert judge(network)["criterion"] > 0.8
-    assert judge(network)["criterion"] == max(e["criterion"] for e in curve.evaluations)
+    assert judging(network)["criterion"] > 0.8
+    assert judging(network)["criterion"] == max(e["criterion"] for e in curve.evaluations)
 
 
-def test_shuffled_labels_teach_nothing() -> None:
-    network, _ = train(
-        MANIFEST, [scene(1, shuffled=True), scene(2, shuffled=True)], options=options(60), evaluate=judge
-    )
+@BY_EITHER
+def test_shuffled_labels_teach_nothing(model: Manifest) -> None:
+    judging = partial(judge, model=model)
+    network, _ = train(model, [scene(1, shuffled=True), scene(2, shuffled=True)], options=options(60), evaluate=judging)
     held_out = [scene(seed, shuffled=True, side=192) for seed in range(10, 14)]
-    found = [auc(score(network, MANIFEST, s.stack), s.slides, s.known) for s in held_out]
+    found = [auc(scored(network, model, s), s.slides, s.known) for s in held_out]
     # 4 scenes of 37,000 pixels with some 6,000 positives each: standard error below 0.003.
     assert np.mean(found) == pytest.approx(0.5, abs=0.02)
+
+
+def test_an_event_scaled_as_a_whole_scores_as_before() -> None:
+    """What the event's own statistics are for: everything half as steep and half as strong, equal ranks."""
+    by_rank = replace(BY_EVENT, absolute=frozenset())
+    network, _ = train(by_rank, [scene(1)], options=options(15), evaluate=partial(judge, model=by_rank))
+    whole = scene(7)
+    halved = whole.stack * np.array([0.5, 1, 1, 0.5, 0.5, 1], np.float32)[:, None, None]
+    expected = scored(network, by_rank, whole)
+    np.testing.assert_allclose(score(network, by_rank, halved, statistics=_usual(halved)), expected, atol=2e-3)
+    found = score(network, by_rank, halved, statistics=whole.statistics)
+    assert np.abs(found - expected).max() > 0.02
 
 
 class KilledError(Exception):
     """Stands for the power cut."""
 
 
-def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
-    scenes = [scene(1), scene(2)]
-    through, curve = train(MANIFEST, scenes, options=options(40), evaluate=judge)
+@BY_EITHER
+def test_killed_and_resumed_equals_uninterrupted(model: Manifest, tmp_path: Path) -> None:
+    scenes, judging = [scene(1), scene(2)], partial(judge, model=model)
+    through, curve = train(model, scenes, options=options(40), evaluate=judging)
 
     def kill(step: int, _steps: int, _loss: float) -> None:
         if step == 23:
             raise KilledError
 
     with pytest.raises(KilledError):
-        train(MANIFEST, scenes, options=options(40), evaluate=judge, checkpoint=tmp_path, progress=kill)
-    resumed, again = train(MANIFEST, scenes, options=options(40), evaluate=judge, checkpoint=tmp_path)
+        train(model, scenes, options=options(40), evaluate=judging, checkpoint=tmp_path, progress=kill)
+    resumed, again = train(model, scenes, options=options(40), evaluate=judging, checkpoint=tmp_path)
     assert again == curve
     for (name, a), b in zip(through.state_dict().items(), resumed.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
@@ -136,9 +164,9 @@ def test_a_finished_run_serves_a_table_that_changed_in_words_only(tmp_path: Path
     reworded = replace(MANIFEST, table_digest="11", version="2")
     again, _ = train(reworded, [scene(1)], options=options(15), evaluate=judge, checkpoint=tmp_path)
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters(), strict=True))
-    other = replace(MANIFEST, architecture=Architecture("A", 2))
-    with pytest.raises(InvalidInput, match="other options or data"):
-        train(other, [scene(1)], options=options(15), evaluate=judge, checkpoint=tmp_path)
+    for other in (replace(MANIFEST, architecture=Architecture("A", 2)), BY_EVENT):
+        with pytest.raises(InvalidInput, match="other options or data"):
+            train(other, [scene(1)], options=options(15), evaluate=judge, checkpoint=tmp_path)
 
 
 def test_a_checkpoint_holds_tensors_and_text_only(tmp_path: Path) -> None:
@@ -179,6 +207,24 @@ def test_statistics_are_robust_and_weigh_events_alike() -> None:
     assert float(network.standardise.median[3]) == pytest.approx(0.5, abs=0.05)
     assert float(network.standardise.scale[3]) == pytest.approx(1.4826 * 0.25, abs=0.05)
     assert float(network.standardise.median[4]) == pytest.approx(np.log(0.3), abs=0.1)
+
+
+def test_only_what_is_seen_by_value_is_standardised_by_the_training() -> None:
+    network = build_network(BY_EVENT)
+    fit_statistics(network, [scene(1)], seed=0)
+    layer = network.standardise
+    assert [layer.inputs[i].name for i in layer.by_value] == ["aspect_east", "aspect_north", "pga"]
+    assert layer.median.tolist() == pytest.approx([0.0, 0.0, np.log(0.3)], abs=0.1)
+
+
+def test_windows_bring_the_statistics_of_their_own_event() -> None:
+    first, second = scene(1), scene(2)
+    second.stack[:] = second.stack + np.float32(100.0)
+    own = replace(WINDOWS, other_extent=0.0)
+    batch = draw_batch([first, second], MANIFEST.inputs, options=own, required=MANIFEST.required, seed=0, step=0)
+    of = [first if np.nanmedian(x[0]) < 60 else second for x in batch.inputs]
+    assert list(batch.statistics) == [s.statistics for s in of]
+    assert {s.name for s in of} == {"s1", "s2"}
 
 
 def test_a_batch_depends_on_seed_and_step_alone() -> None:
@@ -222,5 +268,29 @@ def test_a_scene_on_two_grids_is_refused() -> None:
             np.zeros((4, 5), np.float32),
             np.zeros((4, 4), bool),
             np.zeros((4, 4), np.float32),
+            EventStatistics({}),
             synthetic=False,
         )
+
+
+def test_some_windows_are_ranked_as_in_another_extent() -> None:
+    whole, model = scene(1, side=192), BY_EVENT
+
+    def drawn(share: float) -> list[EventStatistics]:
+        changed = replace(WINDOWS, batch=60, other_extent=share)
+        batch = draw_batch([whole], model.inputs, options=changed, required=model.required, seed=0, step=0)
+        return list(batch.statistics)
+
+    assert all(found == whole.statistics for found in drawn(0.0))
+    others = drawn(1.0)
+    medians = np.array([found.quantiles["slope"][6] for found in others])
+    at = whole.statistics.scored("slope", medians.astype(np.float32))
+    # A weight of exp(tilt z) shifts a normal distribution by tilt: up to 1.2, either way.
+    assert at.min() < -0.5
+    assert at.max() > 0.5
+    assert np.abs(at).max() < 1.6
+    assert abs(at.mean()) < 0.3
+    assert {tuple(found.quantiles) for found in others} == {model.ranked}
+    # Nothing is known of what is missing, and what does not hang together with slope or PGA stays as it was.
+    ndvi = np.array([found.quantiles["ndvi"][6] for found in others])
+    np.testing.assert_allclose(ndvi, whole.statistics.quantiles["ndvi"][6], atol=0.06)

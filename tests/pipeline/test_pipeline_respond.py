@@ -19,6 +19,7 @@ from headscarp.errors import BadShakeMap, Busy, HeadscarpError, InvalidInput, No
 from headscarp.io.inputs.sources import SourceRegistry
 from headscarp.io.inputs.usgs import UsgsClient
 from headscarp.io.ledger import Ledger
+from headscarp.io.outputs.product import COLLECTION
 from headscarp.io.outputs.usgs_format import shakemap_release
 from headscarp.io.store import LocalStore, Store
 from headscarp.pipeline.quake import Quake, load_quake
@@ -63,7 +64,7 @@ def workshop(store: Store, **changes: object) -> Workshop:
 
 
 def crawl(store: LocalStore) -> list[pystac.Item]:
-    """Every item a reader finds from the root, each with all its assets present."""
+    """Every product a reader finds from the root; it and all other items have all their assets."""
     root = store.root / "catalog" / "catalog.json"
     if not root.exists():
         return []
@@ -72,7 +73,7 @@ def crawl(store: LocalStore) -> list[pystac.Item]:
         for asset in item.assets.values():
             if not asset.href.startswith("http"):
                 assert Path(str(asset.get_absolute_href())).exists(), asset.href
-    return items
+    return [item for item in items if item.collection_id == COLLECTION]
 
 
 def test_a_folder_becomes_a_product_and_the_second_call_does_nothing(
@@ -173,7 +174,7 @@ def test_a_cube_of_an_earlier_attempt_is_used_again(folder: Path, client: UsgsCl
     quake = load_quake(str(folder), client)
     with pytest.raises(StoreError):
         respond(quake, workshop(Failing(tmp_path, 0)))
-    (marker,) = (tmp_path / "cubes").rglob("elevation/zarr.json")
+    (marker,) = (tmp_path / "cubes").rglob("pga/zarr.json")
     before = marker.stat().st_mtime_ns
     respond(quake, workshop(LocalStore(tmp_path)))
     assert marker.stat().st_mtime_ns == before

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from headscarp.core.manifest import Architecture, Manifest
+from headscarp.core.normalisation import EventStatistics
 from headscarp.ml.bundle import load_bundle
 from headscarp.ml.local import LocalPredictor
 from headscarp.ml.train import TrainOptions
@@ -81,7 +82,8 @@ def test_the_bundle_is_whole_and_runs(trained: tuple[Path, Manifest]) -> None:
     model = LocalPredictor(*load_bundle(out, table_digest=COSEISMIC.digest))
     stack = np.full((len(PAPER_CHANNELS), 64, 64), np.nan, np.float32)
     stack[[PAPER_CHANNELS.index(c) for c in ("slope", "pga")]] = [[[30.0]], [[0.4]]]
-    assert np.isfinite(model.predict(stack)).all()
+    assert manifest.normalisation == "event"
+    assert np.isfinite(model.bound_to(EventStatistics.unknown(model.ranked)).predict(stack)).all()
 
 
 def test_synthetic_ground_is_named_as_such(trained: tuple[Path, Manifest]) -> None:

@@ -22,6 +22,7 @@ import psutil
 import pytest
 
 from headscarp.core import wire
+from headscarp.core.normalisation import EventStatistics
 from headscarp.demo.processes import Supervisor, marked
 from headscarp.demo.torchserve import TorchServe, start_torchserve
 from headscarp.errors import BadBundle, BadRequest, Unavailable
@@ -29,13 +30,14 @@ from headscarp.io.endpoint import EndpointPredictor
 from headscarp.ml.bundle import load_bundle
 from headscarp.ml.local import LocalPredictor
 from headscarp.pipeline.archive import Archive, build_archive
+from tests.fixtures_services import TINY_EVENT
 
 pytestmark = pytest.mark.service
 
 
 @pytest.fixture(scope="module")
-def local(tiny_bundle: Path) -> LocalPredictor:
-    return LocalPredictor(*load_bundle(tiny_bundle))
+def local(tiny_bundle: Path, tiny_event: EventStatistics) -> LocalPredictor:
+    return LocalPredictor(*load_bundle(tiny_bundle)).bound_to(tiny_event)
 
 
 @pytest.fixture
@@ -48,7 +50,8 @@ def stack() -> np.ndarray:
 
 
 def client(server: TorchServe, **options: Any) -> EndpointPredictor:
-    return EndpointPredictor(server.url, server.manifest, token_file=server.token_file, **options)
+    made = EndpointPredictor(server.url, server.manifest, token_file=server.token_file, **options)
+    return made.bound_to(TINY_EVENT)
 
 
 class TestAnswers:
@@ -84,14 +87,14 @@ class TestAnswers:
         other = replace(torchserve.manifest, version="2.0")
         with EndpointPredictor(torchserve.url, other, token_file=torchserve.token_file) as predictor:
             with pytest.raises(BadRequest, match=r"409 Conflict.*tiny/1\.0@"):
-                predictor.predict(stack)
+                predictor.bound_to(TINY_EVENT).predict(stack)
             with pytest.raises(BadRequest):
                 predictor.ready()
 
 
 def _headers(server: TorchServe, shape: tuple[int, ...] = (1, 4, 8, 8)) -> dict[str, str]:
     key = json.loads(server.token_file.read_bytes())["inference"]["key"]
-    made = wire.request_headers(server.manifest, shape, dtype="float32", reply="float32")
+    made = wire.request_headers(server.manifest, shape, dtype="float32", reply="float32", statistics=TINY_EVENT)
     return made | {"Authorization": f"Bearer {key}"}
 
 
@@ -124,6 +127,9 @@ MALFORMED: dict[str, tuple[int, dict[str, str | None], bytes]] = {
     "channel too few": (422, {wire.SHAPE: "1,3,8,8"}, BODY[: 3 * 256]),
     "no pixels": (422, {wire.SHAPE: "1,4,0,8"}, b""),
     "infinity": (422, {}, INFINITE),
+    "no statistics": (400, {wire.STATISTICS: None}, BODY),
+    "other statistics": (422, {wire.STATISTICS: '{"slope":[1,2]}'}, BODY),
+    "long statistics": (413, {wire.STATISTICS: "[" * (wire.MAX_STATISTICS + 1)}, BODY),
 }
 
 

@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from headscarp.core.normalisation import Normalisation
 from headscarp.core.pci.table import Transform
 from headscarp.core.predictor import Quantity
 from headscarp.core.tiling import CropPlan
 from headscarp.errors import BadBundle
 
-FORMAT = "headscarp-bundle/1"
+FORMAT = "headscarp-bundle/2"
 MANIFEST_FILE = "manifest.json"
 WEIGHTS_FILE = "weights.safetensors"
 CARD_FILE = "CARD.md"
@@ -64,6 +65,10 @@ class Manifest:
     architecture: Architecture
     table_digest: str
     """Digest of the PCI table whose channels it was trained on."""
+    normalisation: Normalisation = "training"
+    """Whose statistics put continuous channels on one scale; with "event" they are seen as ranks."""
+    absolute: frozenset[str] = frozenset()
+    """Channels that are seen by their value too where the event normalises."""
     plan: CropPlan = field(default_factory=CropPlan)
     quantity: Quantity = "score"
     weights_sha256: str = ""
@@ -85,9 +90,17 @@ class Manifest:
         """Names of the cube channels, in input order."""
         return tuple(channel.name for channel in self.inputs)
 
+    @property
+    def ranked(self) -> tuple[str, ...]:
+        """Channels whose event statistics it needs: all continuous ones, or none."""
+        if self.normalisation == "training":
+            return ()
+        return tuple(channel.name for channel in self.inputs if channel.classes == 0)
+
     def to_json(self) -> str:
         """The manifest as indented JSON, keys sorted."""
-        plain = asdict(self) | {"format": FORMAT, "required": sorted(self.required)}
+        named = {"required": sorted(self.required), "absolute": sorted(self.absolute)}
+        plain = asdict(self) | {"format": FORMAT} | named
         return json.dumps(plain, indent=2, sort_keys=True) + "\n"
 
     @classmethod
@@ -128,6 +141,7 @@ def _from_plain(plain: dict[str, Any]) -> Manifest:
     typed = plain | {
         "inputs": tuple(_value(InputChannel, item, "inputs") for item in plain["inputs"]),
         "required": frozenset(plain["required"]),
+        "absolute": frozenset(plain["absolute"]),
         "architecture": _value(Architecture, plain["architecture"], "architecture"),
         "trained_on": tuple(plain["trained_on"]),
         "attribution": tuple(plain["attribution"]),
@@ -149,7 +163,7 @@ def _expect_keys(plain: Mapping[str, Any], kind: Any, where: str) -> None:
 
 def _expect_types(plain: Mapping[str, Any]) -> None:
     """JSON types of the manifest's own fields."""
-    lists = ("inputs", "required", "trained_on", "attribution")
+    lists = ("inputs", "required", "absolute", "trained_on", "attribution")
     kinds = dict.fromkeys(lists, list) | {"synthetic": bool, "architecture": dict, "plan": dict}
     for name, value in plain.items():
         kind = kinds.get(name, str)
@@ -188,6 +202,10 @@ def _problems(manifest: Manifest) -> dict[str, bool]:
         f"width {architecture.width} and embedding {architecture.embedding} must be positive and small": not (
             1 <= architecture.width <= 256 and 1 <= architecture.embedding <= 64
         ),
+        f"unknown normalisation {manifest.normalisation!r}": manifest.normalisation not in get_args(Normalisation),
+        f"absolute channels {sorted(manifest.absolute)} are not among the ranked {manifest.ranked}": (
+            not manifest.absolute <= set(manifest.ranked)
+        ),
         f"unknown quantity {manifest.quantity!r}": manifest.quantity not in get_args(Quantity),
         "weights_sha256 must be 64 hexadecimal digits": not (
             manifest.weights_sha256 == "" or SHA256.fullmatch(manifest.weights_sha256)
@@ -219,6 +237,10 @@ class FromManifest:
     @property
     def required(self) -> frozenset[str]:
         return self.manifest.required
+
+    @property
+    def ranked(self) -> tuple[str, ...]:
+        return self.manifest.ranked
 
     @property
     def plan(self) -> CropPlan | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
+from headscarp.core.normalisation import EventStatistics
 from headscarp.core.tiling import CropPlan
 from headscarp.core.types import Raster, Stack
 
@@ -35,8 +36,19 @@ class Predictor(Protocol):
         """Channels without which it cannot run at all; others may be NaN throughout."""
 
     @property
+    def ranked(self) -> tuple[str, ...]:
+        """Channels whose event statistics it needs; none for models that take physical units as they are."""
+
+    @property
     def plan(self) -> CropPlan | None:
         """How it wants to be tiled; None when every pixel stands alone."""
+
+    def bound_to(self, statistics: EventStatistics, /) -> Self:
+        """The same model for the windows of one event; models that do not look at the event return themselves.
+
+        Raises:
+            InvalidInput: the statistics lack a channel that the model normalises by the event.
+        """
 
     def predict(self, stack: Stack) -> Raster:
         """(channel, y, x) in physical units, NaN where missing, to (y, x); NaN where it has no answer."""

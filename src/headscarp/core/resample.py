@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,14 +21,22 @@ AVERAGE: Final = 3
 
 Nodes = NDArray[np.float64]
 """(row, column) of nodes."""
+Positions = NDArray[np.float64]
+"""Row or column on the source, by pixel."""
 
 
 @compiled
-def _between(nodes: Nodes, k: int, t: float, m: int, s: float) -> float:
-    """Linear interpolation between four nodes."""
-    upper = (1.0 - s) * nodes[k, m] + s * nodes[k, m + 1]
-    lower = (1.0 - s) * nodes[k + 1, m] + s * nodes[k + 1, m + 1]
-    return float((1.0 - t) * upper + t * lower)
+def _row_positions(nodes: Nodes, down: float, across: float, corner: int, line: Positions, out: Positions) -> None:
+    """Positions of a row of pixels that lies `down` pixels below the first node and begins `across` to its right."""
+    k = int(down / NODE_PIXELS)
+    t = down / NODE_PIXELS - k
+    for m in range(line.size):
+        line[m] = (1.0 - t) * nodes[k, m] + t * nodes[k + 1, m]
+    for m in range(line.size - 1):
+        first, last = NODE_PIXELS * m - across, NODE_PIXELS * (m + 1) - across
+        start, step = line[m] - corner, (line[m + 1] - line[m]) / NODE_PIXELS
+        for j in range(max(0, int(np.ceil(first))), min(out.size, int(np.ceil(last)))):
+            out[j] = start + (j - first) * step
 
 
 @compiled
@@ -126,32 +134,87 @@ def fill_continuous(
     out: Raster,
 ) -> None:
     """Fill `out` from a source whose first pixel is at `corner` of the lattice that the nodes are counted on."""
-    height, width = source.shape
-    wr = np.empty(4)
-    wc = np.empty(4)
-    limit = reach + SNAP
+    line, wr, wc = np.empty(rows.shape[1]), np.empty(4), np.empty(4)
+    r, c = np.empty(out.shape[1]), np.empty(out.shape[1])
     for i in range(out.shape[0]):
-        k, t = _split((first[0] + i) / NODE_PIXELS)
+        _row_positions(rows, first[0] + i, first[1], corner[0], line, r)
+        _row_positions(columns, first[0] + i, first[1], corner[1], line, c)
+        if method == BILINEAR:
+            _bilinear_row(source, r, c, reach, out[i])
+            continue
+        if method == NEAREST:
+            _nearest_row(source, r, c, reach, np.nan, out[i])
+            continue
+        k = int((first[0] + i) / NODE_PIXELS)
         for j in range(out.shape[1]):
-            m, s = _split((first[1] + j) / NODE_PIXELS)
-            r = _between(rows, k, t, m, s) - corner[0]
-            c = _between(columns, k, t, m, s) - corner[1]
-            out[i, j] = np.nan
-            if not (-limit <= r <= height - 1 + limit and -limit <= c <= width - 1 + limit):
-                continue
-            r = min(max(r, 0.0), height - 1.0)
-            c = min(max(c, 0.0), width - 1.0)
+            m = int((first[1] + j) / NODE_PIXELS)
             half = (_half_step(rows, k, m), _half_step(columns, k, m)) if method == AVERAGE else (0.0, 0.0)
-            if half[0] > 0.5 + SNAP or half[1] > 0.5 + SNAP:
-                out[i, j] = _average_at(source, r, c, half)
-            elif np.isnan(source[int(r + 0.5), int(c + 0.5)]):
-                continue
-            elif method == NEAREST:
-                out[i, j] = source[int(r + 0.5), int(c + 0.5)]
-            elif method == CUBIC:
-                out[i, j] = _cubic_at(source, r, c, wr, wc)
-            else:
-                out[i, j] = _bilinear_at(source, r, c)
+            out[i, j] = _value_at(method, source, r[j], c[j], half, reach, wr, wc)
+
+
+@compiled
+def _nearest_row(
+    source: NDArray[Any], r: Positions, c: Positions, reach: float, missing: float, out: NDArray[Any]
+) -> None:
+    """The nearest source pixel, of floats or of codes."""
+    height, width = source.shape
+    limit = reach + SNAP
+    for j in range(out.size):
+        out[j] = missing
+        if _is_within(r[j], height, limit) and _is_within(c[j], width, limit):
+            out[j] = source[int(min(max(r[j], 0.0), height - 1.0) + 0.5), int(min(max(c[j], 0.0), width - 1.0) + 0.5)]
+
+
+@compiled
+def _bilinear_row(source: Raster, r: Positions, c: Positions, reach: float, out: NDArray[np.float32]) -> None:
+    """Four neighbours that all are there; where one is not, the slower way round."""
+    height, width = source.shape[0] - 1, source.shape[1] - 1
+    for j in range(out.size):
+        value = np.nan
+        if 0.0 <= r[j] < height and 0.0 <= c[j] < width:
+            r0, c0 = int(r[j]), int(c[j])
+            fr, fc = _snapped(r[j] - r0), _snapped(c[j] - c0)
+            upper = (1.0 - fc) * source[r0, c0] + fc * source[r0, c0 + 1]
+            lower = (1.0 - fc) * source[r0 + 1, c0] + fc * source[r0 + 1, c0 + 1]
+            value = (1.0 - fr) * upper + fr * lower
+        if np.isnan(value):
+            value = _value_at(BILINEAR, source, r[j], c[j], (0.0, 0.0), reach, r, c)
+        out[j] = value
+
+
+@compiled
+def _snapped(part: float) -> float:
+    """A fraction of a pixel, on the pixel centre where it is within `SNAP`."""
+    low = 0.0 if part < SNAP else part
+    return 1.0 if low > 1.0 - SNAP else low
+
+
+@compiled
+def _value_at(
+    method: int,
+    source: Raster,
+    r: float,
+    c: float,
+    half: tuple[float, float],
+    reach: float,
+    wr: NDArray[np.float64],
+    wc: NDArray[np.float64],
+) -> float:
+    """The value at one position; NaN where the nearest source pixel is NaN or further than `reach`."""
+    height, width = source.shape
+    if not (_is_within(r, height, reach + SNAP) and _is_within(c, width, reach + SNAP)):
+        return np.nan
+    r, c = min(max(r, 0.0), height - 1.0), min(max(c, 0.0), width - 1.0)
+    if half[0] > 0.5 + SNAP or half[1] > 0.5 + SNAP:
+        return _average_at(source, r, c, half)
+    if np.isnan(source[int(r + 0.5), int(c + 0.5)]):
+        return np.nan
+    return _cubic_at(source, r, c, wr, wc) if method == CUBIC else _bilinear_at(source, r, c)
+
+
+@compiled
+def _is_within(position: float, size: int, limit: float) -> bool:
+    return bool(-limit <= position <= size - 1 + limit)
 
 
 @compiled
@@ -180,22 +243,28 @@ def fill_codes(
     out: Codes,
 ) -> None:
     """Fill `out` with class codes, as `fill_continuous`."""
-    height, width = source.shape
-    counts = np.zeros(256, np.int64)
-    limit = 0.5 + SNAP
+    line, counts = np.empty(rows.shape[1]), np.zeros(256, np.int64)
+    r, c = np.empty(out.shape[1]), np.empty(out.shape[1])
     for i in range(out.shape[0]):
-        k, t = _split((first[0] + i) / NODE_PIXELS)
+        _row_positions(rows, first[0] + i, first[1], corner[0], line, r)
+        _row_positions(columns, first[0] + i, first[1], corner[1], line, c)
+        if not by_mode:
+            _nearest_row(source, r, c, 0.5, 0, out[i])
+            continue
+        k = int((first[0] + i) / NODE_PIXELS)
         for j in range(out.shape[1]):
-            m, s = _split((first[1] + j) / NODE_PIXELS)
-            r = _between(rows, k, t, m, s) - corner[0]
-            c = _between(columns, k, t, m, s) - corner[1]
-            out[i, j] = 0
-            if not (-limit <= r <= height - 1 + limit and -limit <= c <= width - 1 + limit):
-                continue
-            r = min(max(r, 0.0), height - 1.0)
-            c = min(max(c, 0.0), width - 1.0)
-            half = (_half_step(rows, k, m), _half_step(columns, k, m)) if by_mode else (0.0, 0.0)
-            if half[0] > 0.5 + SNAP or half[1] > 0.5 + SNAP:
-                out[i, j] = _mode_at(source, r, c, half, counts)
-            else:
-                out[i, j] = source[int(r + 0.5), int(c + 0.5)]
+            m = int((first[1] + j) / NODE_PIXELS)
+            half = (_half_step(rows, k, m), _half_step(columns, k, m))
+            out[i, j] = _code_at(source, r[j], c[j], half, counts)
+
+
+@compiled
+def _code_at(source: Codes, r: float, c: float, half: tuple[float, float], counts: NDArray[np.int64]) -> int:
+    """The code at one position, 0 outside the source."""
+    height, width = source.shape
+    if not (_is_within(r, height, 0.5 + SNAP) and _is_within(c, width, 0.5 + SNAP)):
+        return 0
+    r, c = min(max(r, 0.0), height - 1.0), min(max(c, 0.0), width - 1.0)
+    if half[0] > 0.5 + SNAP or half[1] > 0.5 + SNAP:
+        return _mode_at(source, r, c, half, counts)
+    return int(source[int(r + 0.5), int(c + 0.5)])

@@ -2,7 +2,8 @@
 
 A request is one or several windows of (channel, y, x) little-endian numbers in physical units, NaN
 where missing. Its headers say shape, type, which model is meant and what its channels are, so that
-an endpoint never answers for another model or another reading of the channels.
+an endpoint never answers for another model or another reading of the channels. For a model that
+normalises by the event they hold the event's statistics too: an endpoint knows no events.
 """
 
 from __future__ import annotations
@@ -17,20 +18,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headscarp.core.manifest import Manifest
+from headscarp.core.normalisation import EventStatistics
 from headscarp.core.types import Stack
-from headscarp.errors import BadRequest
+from headscarp.errors import BadRequest, InvalidInput
 
 SHAPE = "X-Headscarp-Shape"
 DTYPE = "X-Headscarp-Dtype"
 REPLY_DTYPE = "X-Headscarp-Reply-Dtype"
 MODEL = "X-Headscarp-Model"
 CHANNELS = "X-Headscarp-Channels"
+STATISTICS = "X-Headscarp-Event-Statistics"
 CONTENT_TYPE = "application/octet-stream"
 
 MAX_BODY = 64 << 20
 """Bytes of one request; the server's configuration has the same number."""
 MAX_PIXELS = 16 * 448 * 448
 """Pixels of all windows of one request, which bound the memory of the network's features."""
+MAX_STATISTICS = 6 << 10
+"""Characters of the event's statistics; servers take some 8 KiB of headers in all."""
 
 Dtype = Literal["float32", "float16"]
 DTYPES: Mapping[str, np.dtype[np.floating]] = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2")}
@@ -47,10 +52,12 @@ class Refusal(BadRequest):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that passed every check: (window, channel, y, x) float32 and the type of the answer."""
+    """A request that passed every check: (window, channel, y, x) float32, and the type of the answer."""
 
     windows: Stack
     reply: Dtype
+    statistics: EventStatistics | None = None
+    """None for a model that does not normalise by the event."""
 
 
 def model_identity(manifest: Manifest) -> str:
@@ -63,8 +70,20 @@ def channels_digest(manifest: Manifest) -> str:
     return hashlib.sha256("\n".join((manifest.table_digest, *manifest.channels)).encode()).hexdigest()
 
 
-def request_headers(manifest: Manifest, shape: tuple[int, ...], *, dtype: Dtype, reply: Dtype) -> dict[str, str]:
-    """Headers of a request of `shape` (window, channel, y, x)."""
+def request_headers(
+    manifest: Manifest,
+    shape: tuple[int, ...],
+    *,
+    dtype: Dtype,
+    reply: Dtype,
+    statistics: EventStatistics | None = None,
+) -> dict[str, str]:
+    """Headers of a request of `shape` (window, channel, y, x).
+
+    Raises:
+        BadRequest: the model normalises by the event, and its statistics are not given or too long.
+        InvalidInput: the statistics lack a channel.
+    """
     return {
         "Content-Type": CONTENT_TYPE,
         SHAPE: shape_text(shape),
@@ -72,7 +91,19 @@ def request_headers(manifest: Manifest, shape: tuple[int, ...], *, dtype: Dtype,
         REPLY_DTYPE: reply,
         MODEL: model_identity(manifest),
         CHANNELS: channels_digest(manifest),
+        **_statistics_header(manifest, statistics),
     }
+
+
+def _statistics_header(manifest: Manifest, statistics: EventStatistics | None) -> dict[str, str]:
+    if not manifest.ranked:
+        return {}
+    if statistics is None:
+        raise BadRequest(f"{manifest.name}: normalises by the event, and its statistics are not given")
+    text = statistics.only(manifest.ranked).to_json()
+    if len(text) > MAX_STATISTICS:
+        raise BadRequest(f"{manifest.name}: event statistics of {len(text)} characters, at most {MAX_STATISTICS}")
+    return {STATISTICS: text}
 
 
 def shape_text(shape: tuple[int, ...]) -> str:
@@ -103,11 +134,12 @@ def parse_request(headers: Mapping[str, str], body: object, manifest: Manifest) 
 
     Raises:
         Refusal: 400 malformed, 409 meant for another model or other channels, 413 too large, 415 not
-            raw bytes, 422 a shape or values the model cannot take.
+            raw bytes, 422 a shape, values or event statistics the model cannot take.
     """
     found = {name.lower(): value for name, value in headers.items()}
     content = _checked_content(found, body)
     _check_identity(found, manifest)
+    statistics = _statistics(found, manifest)
     dtype, reply = _dtype(found, DTYPE), _dtype(found, REPLY_DTYPE)
     shape = _checked_shape(_header(found, SHAPE), manifest)
     expected = int(np.prod(shape, dtype=np.int64)) * DTYPES[dtype].itemsize
@@ -116,7 +148,20 @@ def parse_request(headers: Mapping[str, str], body: object, manifest: Manifest) 
     windows = decode(content, shape, dtype)
     if np.isinf(windows).any():
         raise Refusal(422, "values: expected finite numbers, or NaN where missing; found infinity")
-    return Request(windows, reply)
+    return Request(windows, reply, statistics)
+
+
+def _statistics(headers: Mapping[str, str], manifest: Manifest) -> EventStatistics | None:
+    """The event's statistics, for exactly the channels the model normalises by them."""
+    if not manifest.ranked:
+        return None
+    text = _header(headers, STATISTICS)
+    if len(text) > MAX_STATISTICS:
+        raise Refusal(413, f"{STATISTICS}: expected at most {MAX_STATISTICS} characters, found {len(text)}")
+    try:
+        return EventStatistics.from_json(text).only(manifest.ranked)
+    except InvalidInput as error:
+        raise Refusal(422, f"{STATISTICS}: {error}") from error
 
 
 def _checked_content(headers: Mapping[str, str], body: object) -> bytes:

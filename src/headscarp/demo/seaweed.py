@@ -58,7 +58,7 @@ class Seaweed:
         )
 
     def make_bucket(self, name: str, public_prefix: str | None = None) -> None:
-        """Create a bucket, readable by anyone below `public_prefix` from web pages of any origin.
+        """Create a bucket, readable by anyone below `public_prefix` from web pages of any origin; all of it if empty.
 
         Calling it again is harmless.
         """
@@ -141,7 +141,7 @@ def _read_policy(bucket: str, prefix: str) -> dict[str, Any]:
         "Effect": "Allow",
         "Principal": "*",
         "Action": ["s3:GetObject"],
-        "Resource": [f"arn:aws:s3:::{bucket}/{prefix.strip('/')}/*"],
+        "Resource": [f"arn:aws:s3:::{'/'.join(filter(None, (bucket, prefix.strip('/'))))}/*"],
     }
     return {"Version": "2012-10-17", "Statement": [statement]}
 

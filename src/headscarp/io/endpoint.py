@@ -7,6 +7,7 @@ Another server needs another module of this kind and nothing else.
 
 from __future__ import annotations
 
+import copy
 import json
 import threading
 import time
@@ -19,6 +20,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_ran
 
 from headscarp.core import wire
 from headscarp.core.manifest import FromManifest, Manifest
+from headscarp.core.normalisation import EventStatistics
 from headscarp.core.types import Raster, Stack
 from headscarp.errors import BadRequest, EndpointUnavailable, InvalidInput
 
@@ -74,6 +76,7 @@ class EndpointPredictor(FromManifest):
         self._wait = wait_random_exponential(multiplier=first_wait_s, max=5.0)
         limits = httpx.Limits(max_connections=concurrency + 1)
         self._client = httpx.Client(limits=limits, trust_env=False)
+        self._statistics: EventStatistics | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -85,11 +88,22 @@ class EndpointPredictor(FromManifest):
         """Close the connections."""
         self._client.close()
 
+    def bound_to(self, statistics: EventStatistics) -> Self:
+        """This client for the windows of one event, over the same connections and turns.
+
+        Raises:
+            InvalidInput: the statistics lack a channel that the model ranks.
+        """
+        bound = copy.copy(self)
+        bound._statistics = statistics.only(self.manifest.ranked)
+        return bound
+
     def predict(self, stack: Stack) -> Raster:
         """(channel, y, x), or a batch of them, to (y, x) scores; NaN where a required channel is NaN.
 
         Raises:
-            BadRequest: the endpoint refused; the message has its reason.
+            BadRequest: the endpoint refused, and the message has its reason; or the model normalises by the event
+                and is not bound to one.
             EndpointUnavailable: no answer before the deadline.
         """
         windows = self._checked(stack)
@@ -100,7 +114,7 @@ class EndpointPredictor(FromManifest):
         if not self._turns.acquire(timeout=self.timeout_s):
             raise EndpointUnavailable(f"{self._url}: no turn within {self.timeout_s:g} s")
         try:
-            scores = self._retrying(deadline)(self._request, windows.shape, body, deadline)
+            scores = self._retrying(deadline)(self._request, windows.shape, body, deadline, self._statistics)
         except _KeyRefused as error:
             raise BadRequest(f"{error} (the key in {self._token_file} was refused {_KEY_ATTEMPTS} times)") from error
         finally:
@@ -118,7 +132,8 @@ class EndpointPredictor(FromManifest):
             if self._management_url is not None:
                 return self._described(self._management_url)
             tiny = np.full((1, len(self.channels), _PROBE_SIDE, _PROBE_SIDE), np.nan, np.float32)
-            self._request(tiny.shape, wire.encode(tiny, self._dtype), deadline)
+            nothing = EventStatistics.unknown(self.manifest.ranked)
+            self._request(tiny.shape, wire.encode(tiny, self._dtype), deadline, nothing)
         except EndpointUnavailable:
             return False
         return True
@@ -152,9 +167,13 @@ class EndpointPredictor(FromManifest):
 
         return Retrying(retry=retry_if_exception_type(EndpointUnavailable), wait=self._wait, stop=enough, reraise=True)
 
-    def _request(self, shape: tuple[int, ...], body: bytes, deadline: float) -> Raster:
+    def _request(
+        self, shape: tuple[int, ...], body: bytes, deadline: float, statistics: EventStatistics | None
+    ) -> Raster:
         """One attempt: (window, y, x) scores."""
-        headers = wire.request_headers(self.manifest, shape, dtype=self._dtype, reply=self._reply)
+        headers = wire.request_headers(
+            self.manifest, shape, dtype=self._dtype, reply=self._reply, statistics=statistics
+        )
         headers |= self._authorisation("inference")
         expected = (shape[0], *shape[2:])
         limit = int(np.prod(expected)) * wire.DTYPES[self._reply].itemsize

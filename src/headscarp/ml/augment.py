@@ -8,9 +8,8 @@ import numpy as np
 
 from headscarp.core.manifest import InputChannel
 from headscarp.core.types import Raster, Stack
+from headscarp.ml.standardise import VECTORS
 
-VECTORS = (("aspect_east", "aspect_north"),)
-"""Channels that are the east and north components of one vector."""
 SHAKING = ("pga", "pgv")
 """Channels that carry the ShakeMap's uncertainty."""
 GROUP_ORDER = 8

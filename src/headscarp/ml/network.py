@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from headscarp.core.manifest import Architecture, InputChannel, Manifest
+from headscarp.core.normalisation import EventStatistics, Normalisation
 from headscarp.core.types import Raster, Stack
 from headscarp.errors import BadRequest
-from headscarp.ml.standardise import Standardise
+from headscarp.ml.standardise import Ranks, Standardise, event_ranks
 
 STRIDE = 4
 """Height and width must be multiples of this: two poolings by two."""
@@ -110,50 +111,80 @@ class Decoder(nn.Module):
 
 
 class Network(nn.Module):
-    """(batch, channel, y, x) float32 in physical units, NaN where missing, to (batch, 1, y, x) scores in (0, 1)."""
+    """(batch, channel, y, x) float32 in physical units, NaN where missing, to (batch, 1, y, x) scores in (0, 1).
 
-    def __init__(self, inputs: Sequence[InputChannel], architecture: Architecture) -> None:
+    Where the event normalises, every pass needs the event's ranks, of one event or of one a window.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[InputChannel],
+        architecture: Architecture,
+        *,
+        normalisation: Normalisation = "training",
+        absolute: frozenset[str] = frozenset(),
+    ) -> None:
         super().__init__()
-        self.standardise = Standardise(inputs, architecture.embedding)
+        self.standardise = Standardise(inputs, architecture.embedding, normalisation=normalisation, absolute=absolute)
         self.encoder = Encoder(self.standardise.planes, architecture)
         self.attention = Attention(16 * architecture.width)
         self.decoder = Decoder(architecture)
 
-    def logits(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
+    def logits(self, x: Tensor, gate: Tensor | None = None, *, ranks: Ranks | None = None) -> Tensor:
         """Scores before the sigmoid.
 
         Raises:
-            ValueError: a side that is no multiple of 4.
+            ValueError: a side that is no multiple of 4, or ranks that are needed and not given.
         """
         if x.shape[-2] % STRIDE or x.shape[-1] % STRIDE:
             raise ValueError(f"height and width must be multiples of {STRIDE}, got {tuple(x.shape[-2:])}")
-        full, half, quarter = self.encoder(self.standardise(x))
+        full, half, quarter = self.encoder(self.standardise(x, ranks))
         out: Tensor = self.decoder(full, half, self.attention(quarter, gate))
         return out
 
-    def gate(self, x: Tensor) -> Tensor:
+    def gate(self, x: Tensor, *, ranks: Ranks | None = None) -> Tensor:
         """The channel gate (batch, 16N, 1, 1) these windows would use."""
-        return self.attention.gate(self.encoder(self.standardise(x))[2])
+        return self.attention.gate(self.encoder(self.standardise(x, ranks))[2])
 
-    def forward(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, gate: Tensor | None = None, *, ranks: Ranks | None = None) -> Tensor:
         """Scores; each window makes its own channel gate unless one (batch or 1, 16N, 1, 1) is given."""
-        return torch.sigmoid(self.logits(x, gate))
+        return torch.sigmoid(self.logits(x, gate, ranks=ranks))
 
 
 def build_network(manifest: Manifest) -> Network:
     """The network of a manifest, with fresh weights; channels last in memory, which is faster on CPUs."""
-    network = Network(manifest.inputs, manifest.architecture)
+    network = Network(
+        manifest.inputs,
+        manifest.architecture,
+        normalisation=manifest.normalisation,
+        absolute=manifest.absolute,
+    )
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-def score(network: Network, manifest: Manifest, stack: Stack, *, gate: Tensor | None = None) -> Raster:
+def score(
+    network: Network,
+    manifest: Manifest,
+    stack: Stack,
+    *,
+    statistics: EventStatistics | None = None,
+    gate: Tensor | None = None,
+) -> Raster:
     """(channel, y, x), or a batch of them, to (y, x) scores; NaN where a required channel is NaN.
 
     The far sides are padded with NaN to multiples of four and cut off again. Runs where the
     network's weights are.
 
+    Args:
+        network: In evaluation mode.
+        manifest: Of the same bundle.
+        stack: In physical units.
+        statistics: Of the event the stack is of; only a model that the event normalises needs them.
+        gate: The channel gate; every window makes its own where None.
+
     Raises:
-        BadRequest: the stack does not hold the manifest's channels.
+        BadRequest: the stack does not hold the manifest's channels, or statistics are needed and not given.
+        InvalidInput: the statistics lack a channel.
     """
     if stack.ndim not in (3, 4) or stack.shape[-3] != len(manifest.inputs):
         expected = f"(batch,) {len(manifest.inputs)}, y, x of {', '.join(manifest.channels)}"
@@ -161,9 +192,20 @@ def score(network: Network, manifest: Manifest, stack: Stack, *, gate: Tensor | 
     height, width = stack.shape[-2:]
     sides = [(0, 0)] * (stack.ndim - 2) + [(0, -height % STRIDE), (0, -width % STRIDE)]
     padded = torch.from_numpy(np.pad(stack.astype(np.float32, copy=False), sides, constant_values=np.nan))
+    device = next(network.parameters()).device
+    ranks = _ranks(network, manifest, statistics)
     with torch.inference_mode():
-        on_device = padded.reshape(-1, *padded.shape[-3:]).to(next(network.parameters()).device)
-        scores = network(on_device, gate)[:, 0, :height, :width].cpu().numpy()
+        on_device = padded.reshape(-1, *padded.shape[-3:]).to(device)
+        scores = network(on_device, gate, ranks=ranks and ranks.to(device))[:, 0, :height, :width].cpu().numpy()
     required = [manifest.channels.index(name) for name in sorted(manifest.required)]
     known = np.isfinite(stack[..., required, :, :]).all(axis=-3)
     return np.where(known, scores.reshape(known.shape), np.float32(np.nan)).astype(np.float32)
+
+
+def _ranks(network: Network, manifest: Manifest, statistics: EventStatistics | None) -> Ranks | None:
+    """What the network needs of an event's statistics."""
+    if manifest.normalisation == "training":
+        return None
+    if statistics is None:
+        raise BadRequest(f"{manifest.name}: normalises by the event, and its statistics are not given")
+    return event_ranks([statistics.only(manifest.ranked)], network.standardise.ranked_names)

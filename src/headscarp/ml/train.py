@@ -19,9 +19,8 @@ from torch import Tensor
 
 from headscarp.core.manifest import Manifest
 from headscarp.errors import InvalidInput
-from headscarp.ml.augment import VECTORS
 from headscarp.ml.network import Network, build_network
-from headscarp.ml.standardise import transformed
+from headscarp.ml.standardise import COMPONENTS, event_ranks, transformed
 from headscarp.ml.windows import Scene, WindowOptions, draw_batch
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
@@ -63,22 +62,21 @@ Progress = Callable[[int, int, float], None]
 
 
 def fit_statistics(network: Network, scenes: Sequence[Scene], *, seed: int) -> None:
-    """Set median and 1.4826 MAD of each transformed channel; every scene weighs the same.
+    """Set median and 1.4826 MAD of each transformed channel that is seen by value; every scene weighs the same.
 
     Components of vectors stay as they are. A channel without any value keeps median 0, scale 1;
     one whose MAD is zero gets its standard deviation.
     """
     rng = np.random.default_rng([seed, 0x5CA1E])
     layer = network.standardise
-    vectors = {name for pair in VECTORS for name in pair}
     samples = [scene.stack[:, scene.known] for scene in scenes]
     size = min(SAMPLE_PER_SCENE, *(s.shape[1] for s in samples))
     drawn = np.concatenate([s[:, rng.choice(s.shape[1], size, replace=False)] for s in samples], axis=1)
-    for plane, index in enumerate(layer.continuous):
+    for plane, index in enumerate(layer.by_value):
         channel = layer.inputs[index]
         values = transformed(torch.from_numpy(drawn[index]), channel.transform).numpy()
         values = values[np.isfinite(values)]
-        if values.size and channel.name not in vectors:
+        if values.size and channel.name not in COMPONENTS:
             median = float(np.median(values))
             spread = 1.4826 * float(np.median(np.abs(values - median))) or float(np.std(values)) or 1.0
             layer.median[plane], layer.scale[plane] = median, spread
@@ -133,7 +131,8 @@ class Training:
             seed=self.options.seed,
             step=self.step,
         )
-        logits = self.network.logits(torch.from_numpy(batch.inputs))
+        ranks = event_ranks(batch.statistics, self.network.standardise.ranked_names)
+        logits = self.network.logits(torch.from_numpy(batch.inputs), ranks=ranks)
         loss = soft_loss(logits, torch.from_numpy(batch.label), self.options.slide_weight)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -209,9 +208,11 @@ def _identity(manifest: Manifest, scenes: Sequence[Scene], options: TrainOptions
     Names, versions and the table's digest are not part of it: what they could change about the
     training shows in the scenes.
     """
-    network = [asdict(channel) for channel in manifest.inputs], asdict(manifest.architecture), sorted(manifest.required)
+    inputs = [asdict(channel) for channel in manifest.inputs], manifest.normalisation, sorted(manifest.absolute)
+    network = inputs, asdict(manifest.architecture), sorted(manifest.required)
     digest = hashlib.sha256(json.dumps([asdict(options), network], sort_keys=True).encode())
     for scene in scenes:
+        digest.update(scene.statistics.digest.encode())
         digest.update(np.ascontiguousarray(scene.stack).data)
         digest.update(np.ascontiguousarray(scene.label).data)
     return digest.hexdigest()

@@ -9,9 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headscarp.core.manifest import InputChannel
+from headscarp.core.normalisation import EventStatistics
 from headscarp.core.tiling import Window, read_padded
 from headscarp.core.types import Mask, Raster, Stack
 from headscarp.ml.augment import GROUP_ORDER, oriented, oriented_stack, shaken_otherwise, without_sources
+
+POOL = 6_000
+"""Pixels of a scene from which the statistics of another extent are drawn."""
+TILTED = ("slope", "pga")
+"""Channels in which the extents of events differ most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,8 @@ class Scene:
     """(y, x) hard label."""
     ln_std: Raster
     """(y, x) standard deviation of ln PGA, NaN where unknown."""
+    statistics: EventStatistics
+    """Of the whole event."""
     synthetic: bool
 
     def __post_init__(self) -> None:
@@ -57,6 +65,10 @@ class WindowOptions:
     lose_source: float = 0.1
     pga_noise: float = 0.3
     """Scale of the ground-motion shift, in standard deviations of the ShakeMap."""
+    other_extent: float = 0.7
+    """Share of windows normalised as if the event reached over more or less steep and shaken land than it does."""
+    tilt: float = 1.2
+    """Largest slope of the logarithm of a pixel's weight there, in the normal scores of slope and PGA."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +79,8 @@ class Batch:
     """(batch, channel, y, x)"""
     label: NDArray[np.float32]
     """(batch, y, x), NaN where unknown."""
+    statistics: tuple[EventStatistics, ...]
+    """Of the event each window is from."""
 
 
 def draw_batch(
@@ -80,11 +94,13 @@ def draw_batch(
 ) -> Batch:
     """The batch of a step; equal arguments give equal bytes, whatever ran before."""
     rng = np.random.default_rng([seed, step])
-    pairs = [
-        _example(_pick(scenes, options, rng), inputs, options=options, required=required, rng=rng)
-        for _ in range(options.batch)
-    ]
-    return Batch(np.stack([x for x, _ in pairs]), np.stack([u for _, u in pairs]))
+    pairs, statistics = [], []
+    for _ in range(options.batch):
+        scene = _pick(scenes, options, rng)
+        pairs.append(_example(scene, inputs, options=options, required=required, rng=rng))
+        other = rng.random() < options.other_extent
+        statistics.append(_of_other_extent(scene, inputs, options.tilt, rng) if other else scene.statistics)
+    return Batch(np.stack([x for x, _ in pairs]), np.stack([u for _, u in pairs]), tuple(statistics))
 
 
 def _pick(scenes: Sequence[Scene], options: WindowOptions, rng: np.random.Generator) -> Scene:
@@ -110,6 +126,26 @@ def _example(
     stack = without_sources(stack, inputs, rng, chance=options.lose_source, keep=required)
     element = int(rng.integers(GROUP_ORDER))
     return oriented_stack(stack, names, element), np.ascontiguousarray(oriented(label, element))
+
+
+def _of_other_extent(
+    scene: Scene, inputs: Sequence[InputChannel], tilt: float, rng: np.random.Generator
+) -> EventStatistics:
+    """Statistics of the scene's pixels, drawn with weights that favour or shun steep and strongly shaken ones.
+
+    The ground mapped after an earthquake is the mountains near its fault; a response covers plains as well.
+    """
+    names = [channel.name for channel in inputs]
+    y, x = np.unravel_index(rng.choice(np.flatnonzero(scene.known), POOL), scene.label.shape)
+    pixels = scene.stack[:, y, x]
+    weight = np.zeros(POOL)
+    for name in TILTED:
+        if name in scene.statistics.quantiles:
+            ranks = scene.statistics.scored(name, pixels[names.index(name)])
+            weight += rng.uniform(-tilt, tilt) * np.nan_to_num(ranks)
+    chance = np.exp(weight)
+    drawn = pixels[:, rng.choice(POOL, POOL // 4, p=chance / chance.sum())]
+    return EventStatistics.of({name: drawn[names.index(name)] for name in scene.statistics.quantiles})
 
 
 def _place(scene: Scene, options: WindowOptions, rng: np.random.Generator) -> Window:

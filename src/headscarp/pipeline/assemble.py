@@ -15,6 +15,7 @@ from headscarp.io.inputs.usgs import UsgsClient
 from headscarp.io.inputs.usgs_products import EventDetail
 from headscarp.io.ledger import Ledger
 from headscarp.io.store import open_store
+from headscarp.pipeline.ingest import Sources
 from headscarp.pipeline.models import open_predictor
 from headscarp.pipeline.respond import Workshop, identify
 from headscarp.pipeline.watch import Dispatch, Sighting, look_at, watch
@@ -28,8 +29,13 @@ def open_client(settings: Settings) -> UsgsClient:
 
 
 def open_registry(settings: Settings) -> SourceRegistry:
-    """The public source registry, with the settings' own on top."""
-    return SourceRegistry.load(settings.sources)
+    """The public source registry, with the settings' own and their profile on top."""
+    return SourceRegistry.load(settings.sources, profile=settings.profile, mirror=settings.mirror)
+
+
+def open_table_sources(settings: Settings) -> Sources:
+    """The layers that the coseismic table reads, and where they come from."""
+    return Sources(COSEISMIC, open_registry(settings), settings.timeout_s)
 
 
 def open_models(settings: Settings) -> tuple[Predictor, ...]:
@@ -57,6 +63,8 @@ def open_workshop(settings: Settings) -> Workshop:
         registry=open_registry(settings),
         predictors=open_models(settings),
         public_url=settings.public_url,
+        workers=settings.workers,
+        dask=settings.dask,
     )
 
 

@@ -1,87 +1,46 @@
-"""One block of a cube: sources read with their halo, kernels run once each, the sea masked."""
+"""One block of the lattice: sources read once, kernels run once each, values kept on land only."""
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
-from affine import Affine
 from numpy.typing import NDArray
-from odc.geo import wh_
 from odc.geo.geobox import GeoBox
-from pyproj import CRS
 
-from headscarp.core.event import Shaking
-from headscarp.core.grid import PGA_FLOOR_G
-from headscarp.core.pci.kernels import KERNELS
-from headscarp.core.pci.table import Row, Table
+from headscarp.core.grid import PIXEL_M
+from headscarp.core.lattice import BlockIndex, ZoneLattice
+from headscarp.core.pci.kernels import FAULT_LIMIT_M, KERNELS, Layer
+from headscarp.core.pci.table import Row
 from headscarp.core.tiling import Window
-from headscarp.core.types import Raster
-from headscarp.core.warp import Positions, interpolate, project
-from headscarp.pipeline.layers import Gaps, Layers
+from headscarp.core.types import Attributes, Mask, Raster
+from headscarp.pipeline.layers import Layers
+from headscarp.pipeline.recipe import DEM
+from headscarp.tables.legends import LEGENDS
 
 Values = NDArray[Any]
 """(y, x): float32 with NaN, or uint8 class codes with 0, where there is no value."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """All that a block is a function of."""
-
-    grid: GeoBox
-    table: Table
-    shaking: Shaking
-    layers: Layers
-    gaps: Gaps
-
-    @property
-    def halo_px(self) -> int:
-        """Reach of the table in pixels."""
-        return math.ceil(self.table.halo_all_m / abs(self.grid.transform.a) - 1e-9)
-
-    def is_haloed(self, row: Row) -> bool:
-        """Whether a kernel reads the row around its pixel."""
-        return any(row.name in other.inputs for other in self.table)
-
-    @property
-    def shaking_rows(self) -> list[Row]:
-        """Rows that the ShakeMap fills."""
-        return [r for r in self.table if (r.source or "").startswith("shaking.") and r.name not in self.layers.missing]
-
-    def shaking_at(self, window: Window) -> Positions:
-        """Pixel centres of a window on the ShakeMap."""
-        return project(self.geobox(window), CRS.from_user_input(str(self.shaking.grid.crs)))
-
-    def shaken(self, row: Row, at: Positions) -> Raster:
-        """A field of the ShakeMap at these positions."""
-        values = getattr(self.shaking, (row.source or "").removeprefix("shaking."))
-        return interpolate(values, self.shaking.grid, at, ln=row.resampling == "bilinear_ln")
-
-    def geobox(self, window: Window) -> GeoBox:
-        """The grid of a window, which may reach outside the event grid."""
-        transform = self.grid.transform * Affine.translation(window.x, window.y)
-        return GeoBox(wh_(window.width, window.height), transform, self.grid.crs)
+_SEA = f"{DEM}.sea"
 
 
 @dataclass(slots=True)
 class Block:
-    """Channels of a window and what was counted on the way."""
+    """Channels of a block and what was counted on the way."""
 
     values: dict[str, Values] = field(default_factory=dict)
-    land: int = 0
-    """Land pixels."""
-    skipped: str | None = None
-    """Why only shaking and elevation are there."""
-    valid: dict[str, int] = field(default_factory=dict)
-    """Land pixels with a value, by channel."""
+    land: Mask = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
+    sea: int = 0
+    """Sea pixels; where neither land nor sea is, the elevation is not known."""
     rejected: dict[str, int] = field(default_factory=dict)
     """Pixels whose value was outside the row's valid range, by channel."""
-    digest: str = ""
+    holes: dict[str, str] = field(default_factory=dict)
+    """Reason by channel whose source did not answer."""
+    sources: Attributes = field(default_factory=dict)
+    """Lineage by layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,182 +55,283 @@ class Group:
         """What its rows read, together."""
         return tuple(dict.fromkeys(name for row in self.rows for name in row.inputs))
 
+    @property
+    def halo_px(self) -> int:
+        """Reach of its own."""
+        return max(math.ceil(row.halo_m / PIXEL_M - 1e-9) for row in self.rows)
 
-def kernel_groups(table: Table) -> tuple[Group, ...]:
+
+def kernel_groups(rows: Iterable[Row]) -> tuple[Group, ...]:
     """Kernels in an order in which each finds its inputs ready.
 
     Raises:
         ValueError: rows that share a kernel depend on each other.
     """
     by_kernel: dict[str, list[Row]] = {}
-    for row in table.ordered():
+    for row in rows:
         if row.kernel:
             by_kernel.setdefault(row.kernel, []).append(row)
-    pending = [Group(kernel, tuple(rows)) for kernel, rows in by_kernel.items()]
+    pending = [Group(kernel, tuple(found)) for kernel, found in by_kernel.items()]
     made_by = {channel: group.kernel for group in pending for row in group.rows for channel in row.outputs}
     ordered: list[Group] = []
     while pending:
         done = {group.kernel for group in ordered}
         ready = [g for g in pending if all(made_by.get(i) in {None, *done} for i in g.inputs)]
         if not ready:
-            raise ValueError(f"table {table.name}: kernels wait for each other: {[g.kernel for g in pending]}")
+            raise ValueError(f"kernels wait for each other: {[g.kernel for g in pending]}")
         ordered += ready
         pending = [g for g in pending if g not in ready]
     return tuple(ordered)
 
 
-def evaluate(recipe: Recipe, window: Window) -> Block:
-    """All channels of a window.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Kernels in order, and how far around the block each channel must be known."""
 
-    Where no shaking reaches 0.02 g, or no land is, only shaking and elevation are made.
+    groups: tuple[Group, ...]
+    reach_px: Mapping[str, int]
+    """By channel that a kernel reads."""
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> Plan:
+        """The reach of a channel is the largest of those who read it, each with its own halo."""
+        groups = kernel_groups(rows)
+        reach: dict[str, int] = {}
+        for group in reversed(groups):
+            own = group.halo_px + cls._outer(reach, group)
+            for name in group.inputs:
+                reach[name] = max(reach.get(name, 0), own)
+        return cls(groups, reach)
+
+    @staticmethod
+    def _outer(reach: Mapping[str, int], group: Group) -> int:
+        return max(reach.get(channel, 0) for row in group.rows for channel in row.outputs)
+
+    def outer_px(self, group: Group) -> int:
+        """How far around the block a group's outputs are read."""
+        return self._outer(self.reach_px, group)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A layer over a window of the lattice."""
+
+    values: Raster
+    window: Window
+
+    def cut(self, window: Window) -> Raster:
+        """The part over a smaller window."""
+        return self.values[window.within(self.window)]
+
+
+def make_block(
+    layers: Layers, rows: Sequence[Row], zone: ZoneLattice, index: BlockIndex, *, wanted: Sequence[Row]
+) -> Block:
+    """The wanted rows over one block; a function of block, rows and sources alone.
+
+    Work is done on the box of the block's land, and a halo around it: what lies further off changes nothing.
+
+    Args:
+        layers: opened sources.
+        rows: all static rows that have a source.
+        zone: the lattice.
+        index: which block.
+        wanted: the rows to fill.
+
+    Raises:
+        InvalidInput: a source is not what it is said to be.
+        SourceUnavailable: the DEM's host does not answer; other layers leave holes.
     """
-    block = Block()
-    _read_shaking(recipe, window, block)
-    weak = _is_weak(recipe.table, block)
-    padded = window if weak else window.padded(recipe.halo_px)
-    wide = _read_dem(recipe, padded, window, block)
-    land = block.values["land"]
-    block.land = int((land == 1).sum())
-    block.skipped = "PGA below 0.02 g" if weak else _landless(land)
-    if block.skipped is None:
-        _read_layers(recipe, window, padded, wide, block)
-        _run_kernels(recipe, window, padded, wide, block)
-    _mask_sea(recipe.table, land, block)
-    _count(recipe.table, land, block)
-    return block
+    own = layers.apart()
+    needed = _with_inputs(rows, wanted)
+    work = _Work(own, zone, zone.window(index), Plan.of(needed), Block())
+    work.read_dem(rows)
+    if work.block.land.any():
+        work.read_rasters(needed)
+        work.run_kernels(needed)
+    work.settle(rows, wanted)
+    return work.block
 
 
-def _is_weak(table: Table, block: Block) -> bool:
-    """Whether the shaking is known and nowhere reaches the floor."""
-    pga = next((block.values.get(r.name) for r in table if r.source == "shaking.pga"), None)
-    return pga is not None and not bool((pga >= PGA_FLOOR_G).any())
+def _with_inputs(rows: Sequence[Row], wanted: Sequence[Row]) -> tuple[Row, ...]:
+    """The wanted rows and all they are derived from, in the order of `rows`."""
+    by_channel = {channel: row for row in rows for channel in row.outputs}
+    needed, pending = set(wanted), list(wanted)
+    while pending:
+        above = {by_channel[name] for name in pending.pop().inputs if name in by_channel}
+        pending += above - needed
+        needed |= above
+    return tuple(row for row in rows if row in needed)
 
 
-def _landless(land: Values) -> str | None:
-    """Why a block without land has none."""
-    if (land == 1).any():
-        return None
-    return "sea" if (land == 0).any() else "no elevation"
+@dataclass(slots=True)
+class _Work:
+    """A block in the making."""
+
+    layers: Layers
+    zone: ZoneLattice
+    core: Window
+    plan: Plan
+    block: Block
+    fields: dict[str, Field] = field(default_factory=dict)
+    """What kernels still need, with its halo."""
+    land: Window = field(default_factory=lambda: Window(0, 0, 0, 0))
+    """The box of the block's land."""
+    known: Window = field(default_factory=lambda: Window(0, 0, 0, 0))
+    """The box of all known elevations around it; outside is nothing that a kernel could read."""
+
+    def read_dem(self, rows: Sequence[Row]) -> None:
+        """Elevation and land; the block keeps its own part."""
+        by_source = {row.source: row for row in rows if row.source in {DEM, _SEA}}
+        reach = max((self.plan.reach_px.get(row.name, 0) for row in by_source.values()), default=0)
+        padded = self.core.padded(reach)
+        elevation, land = self.layers.dem.elevation(self.zone.geobox(padded), by_source[DEM].resampling or "bilinear")
+        for source, values in ((DEM, elevation), (_SEA, land)):
+            checked = self._validated(values, by_source[source], padded, by_source[source].name)
+            self.fields[by_source[source].name] = Field(checked, padded)
+            self.block.values[by_source[source].name] = checked[self.core.within(padded)]
+        is_land = self.block.values[by_source[_SEA].name] == 1
+        self.block.land, self.block.sea = is_land, int((self.block.values[by_source[_SEA].name] == 0).sum())
+        self.land, self.known = _box(is_land, self.core), _box(np.isfinite(elevation), padded)
+        self.block.sources[DEM] = self.layers.dem.lineage()
+
+    def read_rasters(self, rows: Sequence[Row]) -> None:
+        """Registry rasters on the land, and around it where a kernel reads them."""
+        for row in rows:
+            layer = self.layers.rasters.get(row.source or "")
+            if layer is None:
+                continue
+            area = self.land.padded(self.plan.reach_px.get(row.name, 0))
+            read: Callable[[GeoBox, str], Values] = layer.codes if row.kind == "categorical" else layer.continuous
+            call = partial(read, self.zone.geobox(area), row.resampling or "nearest")
+            found = self.layers.gaps.read(layer.name, call)
+            if found is None:
+                self.block.holes[row.outputs[0]] = self._gap(layer.name)
+                continue
+            self.block.sources[layer.name] = layer.lineage()
+            values = self._validated(found, row, area, row.name)
+            self._place(row.name, values, area)
+            if row.name in self.plan.reach_px:
+                self.fields[row.name] = Field(_as_raster(values), area)
+
+    def run_kernels(self, rows: Sequence[Row]) -> None:
+        """Each kernel once, on no more than what is asked of it; what nothing reads any more is dropped."""
+        for n, group in enumerate(self.plan.groups):
+            lacking = next((self.block.holes[name] for name in group.inputs if name in self.block.holes), None)
+            outer = _common(self.land.padded(self.plan.outer_px(group)), self.known)
+            inner = _common(outer.padded(group.halo_px), self.known)
+            given = {} if lacking else self._inputs(group, inner)
+            lacking = lacking or next((self._gap(name) for name in group.inputs if name not in given), None)
+            if lacking:
+                self.block.holes.update({c: lacking for row in group.rows for c in row.outputs})
+                continue
+            made = KERNELS[group.kernel].function(given, self.zone.geobox(inner))
+            later = {name for other in self.plan.groups[n + 1 :] for name in other.inputs}
+            self._keep(group, made, inner, outer, later)
+            for name in [name for name in self.fields if name not in later]:
+                del self.fields[name]
+
+    def _inputs(self, group: Group, inner: Window) -> dict[str, Layer]:
+        """Rasters cut to the window; lines near the block; nothing for lines whose layer does not cover it."""
+        given: dict[str, Layer] = {n: self.fields[n].cut(inner) for n in group.inputs if n in self.fields}
+        for name in group.inputs:
+            lines = self.layers.lines.get(name)
+            if lines is None:
+                continue
+            grid = self.zone.geobox(self.core)
+            if not lines.covers(grid):
+                given[name] = None
+                continue
+            near = self.layers.gaps.read(name, partial(lines.near, grid, reach_m=FAULT_LIMIT_M))
+            if near is not None:
+                given[name] = near
+                self.block.sources[name] = lines.lineage()
+        return given
+
+    def _gap(self, name: str) -> str:
+        return self.layers.gaps.reason(name) or f"needs {name}"
+
+    def _keep(self, group: Group, made: Mapping[str, Raster], inner: Window, outer: Window, later: set[str]) -> None:
+        """A group's outputs: the land for the block, more where a later kernel reads it."""
+        for row in group.rows:
+            for channel in row.outputs:
+                values = self._validated(made[channel], row, inner, channel)
+                self._place(channel, values, inner)
+                if channel in later:
+                    self.fields[channel] = Field(values[outer.within(inner)], outer)
+
+    def _place(self, channel: str, values: Values, window: Window) -> None:
+        """Put the part over the block's land into a block that holds nothing elsewhere."""
+        part = _common(self.land, window)
+        whole = np.full((self.core.height, self.core.width), _nothing(values), values.dtype)
+        on_land = self.block.land[part.within(self.core)]
+        np.copyto(whole[part.within(self.core)], values[part.within(window)], where=on_land)
+        self.block.values[channel] = whole
+
+    def settle(self, rows: Sequence[Row], wanted: Sequence[Row]) -> None:
+        """Keep the wanted channels only; those that no land asked for hold nothing."""
+        channels = [channel for row in rows if row in wanted for channel in row.outputs]
+        shape = (self.core.height, self.core.width)
+        kinds = {channel: row.kind for row in rows for channel in row.outputs}
+        kept = {}
+        for channel in channels:
+            if channel in self.block.values:
+                kept[channel] = self.block.values[channel]
+            elif channel not in self.block.holes:
+                codes = kinds[channel] == "categorical"
+                kept[channel] = np.zeros(shape, np.uint8) if codes else np.full(shape, np.nan, np.float32)
+        self.block.values = kept
+        self.block.holes = {channel: reason for channel, reason in self.block.holes.items() if channel in channels}
+        self.block.rejected = {c: n for c, n in self.block.rejected.items() if c in channels}
+
+    def _validated(self, values: Values, row: Row, window: Window, channel: str) -> Values:
+        """Values with those outside the row's valid range made NaN (or 0), counted over the block."""
+        checked, outside = within_range(values, row)
+        if outside is not None:
+            part = _common(self.core, window)
+            count = int(outside[part.within(window)].sum())
+            if count:
+                self.block.rejected[channel] = self.block.rejected.get(channel, 0) + count
+        return checked
 
 
-def _read_shaking(recipe: Recipe, window: Window, block: Block) -> None:
-    at = recipe.shaking_at(window)
-    for row in recipe.shaking_rows:
-        values = recipe.shaken(row, at)
-        block.values[row.name] = _validated(values, row, block, (slice(None), slice(None)))
-
-
-def _read_dem(recipe: Recipe, padded: Window, window: Window, block: Block) -> dict[str, Raster]:
-    """Elevation and land with their halo; the block keeps their core."""
-    rows = {row.source: row for row in recipe.table if row.source in {"dem", "dem.sea"}}
-    resampling = rows["dem"].resampling or "bilinear"
-    elevation, land = recipe.layers.dem.elevation(recipe.geobox(padded), resampling)
-    core = window.within(padded)
-    wide = {}
-    for source, values in (("dem", elevation), ("dem.sea", land)):
-        row = rows[source]
-        wide[row.name] = _validated(values, row, block, core)
-        block.values[row.name] = wide[row.name][core].copy()
-    return wide
-
-
-def _read_layers(recipe: Recipe, window: Window, padded: Window, wide: dict[str, Raster], block: Block) -> None:
-    """Registry rasters; with a halo, as the ShakeMap's fields, where a kernel reads them."""
-    for row in filter(recipe.is_haloed, recipe.shaking_rows):
-        wide[row.name] = recipe.shaken(row, recipe.shaking_at(padded))
-    for row in recipe.table:
-        layer = recipe.layers.rasters.get(row.source or "")
-        if layer is None or row.name in recipe.layers.missing:
-            continue
-        haloed = recipe.is_haloed(row)
-        area = padded if haloed else window
-        read: Callable[[GeoBox, str], Values] = layer.codes if row.kind == "categorical" else layer.continuous
-        found = recipe.gaps.read(layer.name, partial(read, recipe.geobox(area), row.resampling or "nearest"))
-        if found is None:
-            continue
-        core = window.within(area)
-        values = _validated(found, row, block, core)
-        block.values[row.name] = values[core].copy()
-        if haloed:
-            wide[row.name] = _as_raster(values) if row.kind == "categorical" else values
-
-
-def _run_kernels(recipe: Recipe, window: Window, padded: Window, wide: dict[str, Raster], block: Block) -> None:
-    """Each kernel once; halos are dropped as soon as nothing reads them any more."""
-    grid, core = recipe.geobox(padded), window.within(padded)
-    groups = kernel_groups(recipe.table)
-    for n, group in enumerate(groups):
-        rows = [r for r in group.rows if r.outputs[0] not in recipe.layers.missing]
-        known = {**recipe.layers.facts, **wide}
-        rows = [r for r in rows if all(i in known for i in r.inputs)]
-        if rows:
-            made = KERNELS[group.kernel].function({i: known.get(i) for i in group.inputs}, grid)
-            later = {name for other in groups[n + 1 :] for name in other.inputs}
-            for row in rows:
-                _keep(row, made, core, later, wide, block)
-            wide_names = [name for name in wide if name not in later]
-            for name in wide_names:
-                del wide[name]
-
-
-def _keep(
-    row: Row,
-    made: Mapping[str, Raster],
-    core: tuple[slice, slice],
-    later: set[str],
-    wide: dict[str, Raster],
-    block: Block,
-) -> None:
-    """A row's outputs: the core for the cube, the halo where a later kernel reads it."""
-    for channel in row.outputs:
-        values = _validated(made[channel], row, block, core, channel)
-        block.values[channel] = values[core].copy()
-        if channel in later:
-            wide[channel] = values
-
-
-def _validated(values: Values, row: Row, block: Block, core: tuple[slice, slice], channel: str | None = None) -> Values:
-    """Values with those outside the row's valid range made NaN (or 0), counted over the core."""
+def within_range(values: Values, row: Row) -> tuple[Values, Mask | None]:
+    """Values outside the row's range and codes outside its legend made NaN or 0, and where; None if nowhere."""
     if row.valid is None:
-        return values
-    low, high = row.valid
-    codes = values.dtype == np.uint8
-    outside = (values < low) | (values > high)
-    if codes:
-        outside &= values != 0
-    if outside.any():
-        count = int(outside[core].sum())
-        name = channel or row.name
-        if count:
-            block.rejected[name] = block.rejected.get(name, 0) + count
-        values = np.where(outside, values.dtype.type(0 if codes else np.nan), values)
-    return values
+        return values, None
+    if values.dtype == np.uint8 and row.legend is not None:
+        unknown = np.ones(256, dtype=bool)
+        unknown[[0, *LEGENDS[row.legend]]] = False
+        outside = unknown[values]
+    else:
+        outside = (values < row.valid[0]) | (values > row.valid[1])
+    if not outside.any():
+        return values, None
+    return np.where(outside, _nothing(values), values), outside
 
 
-def _as_raster(codes: Values) -> Raster:
+def _nothing(values: Values) -> Any:
+    """What stands where there is no value."""
+    return values.dtype.type(0 if values.dtype == np.uint8 else np.nan)
+
+
+def _as_raster(values: Values) -> Raster:
     """Class codes as floats, NaN where unknown."""
-    return np.where(codes == 0, np.nan, codes).astype(np.float32)
+    return np.where(values == 0, np.nan, values).astype(np.float32) if values.dtype == np.uint8 else values
 
 
-def _mask_sea(table: Table, land: Raster, block: Block) -> None:
-    sea = land == 0
-    if not sea.any():
-        return
-    for channel, values in block.values.items():
-        if table[channel].role == "feature":
-            values[sea] = 0 if values.dtype == np.uint8 else np.nan
+def _box(mask: Mask, window: Window) -> Window:
+    """The smallest window that holds what is true in a mask over `window`."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if rows.size == 0:
+        return Window(window.y, window.x, 0, 0)
+    height, width = int(rows[-1] - rows[0]) + 1, int(columns[-1] - columns[0]) + 1
+    return Window(window.y + int(rows[0]), window.x + int(columns[0]), height, width)
 
 
-def _count(table: Table, land: Raster, block: Block) -> None:
-    """Count valid land pixels, and take the digest of all values."""
-    digest = hashlib.sha256()
-    on_land = land == 1
-    for channel in table.channels:
-        values = block.values.get(channel)
-        if values is None:
-            continue
-        known = values != 0 if values.dtype == np.uint8 else np.isfinite(values)
-        block.valid[channel] = int((known & on_land).sum())
-        digest.update(channel.encode())
-        digest.update(np.ascontiguousarray(values).data)
-    block.digest = digest.hexdigest()
+def _common(one: Window, other: Window) -> Window:
+    """The pixels of both."""
+    top, left = max(one.y, other.y), max(one.x, other.x)
+    bottom = min(one.y + one.height, other.y + other.height)
+    right = min(one.x + one.width, other.x + other.width)
+    return Window(top, left, max(bottom - top, 0), max(right - left, 0))

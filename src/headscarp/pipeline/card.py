@@ -49,6 +49,7 @@ around slides, and is not calibrated. Compare scores within one map only.
 {_joined(manifest.channels)}.
 There is no score where {" or ".join(sorted(manifest.required))} is missing; anything else may be, at a loss of skill.
 PCI table {manifest.table_digest[:16]}.
+{_normalised(manifest)}
 
 ## Trained on
 
@@ -59,7 +60,8 @@ PCI table {manifest.table_digest[:16]}.
 {options.steps} steps of {windows.batch} windows of {windows.size} px, {windows.real:.0%} of them real; seed
 {options.seed}. Screened Poisson labels, length {label_lengths[0]:g} px for mapped inventories and
 {label_lengths[1]:g} px for worlds, where every slide lies exactly where it is said to be. Augmented by turning and
-mirroring, by shifting ln PGA within its uncertainty, and by losing data sources.
+mirroring, by shifting ln PGA within its uncertainty, {_other_extents(manifest, windows.other_extent)}and by losing
+data sources.
 
 ## Scores on ground it never saw
 
@@ -84,6 +86,24 @@ Weights: {manifest.licence}. No training data are part of this bundle.
 
 {_listed(manifest.attribution)}
 """
+
+
+def _normalised(manifest: Manifest) -> str:
+    """How continuous channels are put on one scale."""
+    if manifest.normalisation == "training":
+        return "Continuous channels are standardised by the median and the spread of the training events."
+    return (
+        "Continuous channels are ranks within the event's own land where PGA is 0.02 g or more; "
+        f"{_joined(sorted(manifest.absolute)) or 'none'} by value as well. So a map depends on what the event\n"
+        "covers, and windows can only be scored with its statistics."
+    )
+
+
+def _other_extents(manifest: Manifest, share: float) -> str:
+    """Augmentation that only ranks know."""
+    if manifest.normalisation == "training":
+        return ""
+    return f"by ranking {share:.0%} of the windows as in an extent of more or less steep and shaken land, "
 
 
 def _not_better(scores: Sequence[Attributes]) -> list[str]:

@@ -1,26 +1,34 @@
-"""Build the data cube of an event: one path for training and for a new quake."""
+"""Build the data cube of an event: one path for training and for a new quake.
+
+Static blocks come from the lattice of the event's UTM zone, and are made first where they are not there yet;
+what the event itself brings is computed on its own grid.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
 
 from headscarp.core.event import Event, Shaking
 from headscarp.core.grid import Extent
+from headscarp.core.lattice import BLOCK, BlockIndex, ZoneLattice
 from headscarp.core.pci.table import Table
 from headscarp.core.tiling import YX, Window, blocks
 from headscarp.core.types import Attributes
 from headscarp.errors import InvalidInput
-from headscarp.io.cubes.cube import SHARD, Cube
+from headscarp.io.cubes.cube import LATTICE, Cube
+from headscarp.io.cubes.variables import SHARD
+from headscarp.io.cubes.view import StaticView
 from headscarp.io.inputs.sources import SourceRegistry
 from headscarp.io.store import Store
-from headscarp.pipeline.block import Block, Recipe, evaluate
-from headscarp.pipeline.layers import Gaps, Layers, observed_after, open_layers
+from headscarp.pipeline.fill import Filled, Order, fill_zone, group_of
+from headscarp.pipeline.recipe import DEM, StaticRecipe, refused_after, static_recipe
+from headscarp.pipeline.tally import Tally
+from headscarp.pipeline.trigger import EventBlock, Trigger
 
 Progress = Callable[[int, int], None]
-"""Called with blocks done and blocks in all."""
+"""Called with parts done and parts in all."""
 
 
 def build_cube(
@@ -28,7 +36,7 @@ def build_cube(
     key: str,
     *,
     event: Event,
-    shaking: Shaking,
+    shaking: Shaking | None,
     extent: Extent,
     table: Table,
     registry: SourceRegistry,
@@ -36,130 +44,141 @@ def build_cube(
     progress: Progress | None = None,
     workers: int = 2,
     timeout_s: float = 30.0,
+    executor: Executor | None = None,
+    block: int = BLOCK,
 ) -> Cube:
-    """Write every channel of `table` over the extent, block by block, and finish the cube.
+    """Fill every channel of `table` over the extent, block by block, and finish the cube.
 
-    Memory holds a few blocks, whatever the extent; the result does not depend on `workers`. What
-    cannot be known is left NaN (code 0), and its reason recorded: a layer that is absent, in other
-    classes, observed after the quake, or whose host does not answer. Only the DEM must be there.
+    Memory holds a few blocks, whatever the extent; the result depends neither on `workers` nor on `executor`.
+    What cannot be known is NaN (code 0), and its reason recorded: a layer that is absent, in other classes,
+    observed after the quake, or whose host does not answer. Only the DEM must be there.
 
     Args:
-        store: where the cube goes.
-        key: its key; an unfinished cube there is replaced.
+        store: where the cube and the lattice are.
+        key: the cube's key; an unfinished cube there is replaced.
         event: the quake, for its time, rake and the record.
-        shaking: ground motion.
+        shaking: ground motion; None for tables that have none.
         extent: the event grid, and whether the ShakeMap's edge cuts it.
         table: rows to fill.
         registry: where layers come from.
         lineage: how event and shaking were found, copied into the attributes.
-        progress: told after every block.
-        workers: blocks worked on at a time.
+        progress: told after every part.
+        workers: threads of this process.
         timeout_s: patience with one request to a source.
+        executor: where lattice blocks are made; threads of this process where None.
+        block: pixels along the side of a lattice block.
 
     Raises:
-        InvalidInput: no DEM, a source that is not what it is said to be, or no land in the extent.
+        InvalidInput: no DEM, a source that is not what it is said to be, a grid that is not on the lattice of a UTM
+            zone, or no land in the extent.
         SourceUnavailable: the DEM's host does not answer.
         StoreError: the cube cannot be written.
     """
-    layers = open_layers(table, registry, event, shaking, extent.grid, timeout_s=timeout_s)
-    recipe = Recipe(extent.grid, table, shaking, layers, Gaps())
+    zone = _zone(extent, block)
+    recipe = static_recipe(table, registry, block=block, timeout_s=timeout_s)
+    order = Order(store.url, recipe, zone.epsg, timeout_s=timeout_s)
+    trigger = Trigger.of(table, registry, event, shaking, extent.grid, timeout_s=timeout_s)
     cube = Cube.create(store, key, extent.grid, table, _known_before(event, shaking, extent, lineage))
-    done = _build_blocks(cube, recipe, workers, progress)
-    tally = Tally(recipe, done)
-    if tally.land == 0:
-        raise InvalidInput(f"event {event.id}: no land in the extent: {tally.unknown_words(layers)}")
-    return cube.finish(tally.attributes() | _dem_epoch(layers, event))
+    windows = list(blocks(YX(*extent.grid.shape), SHARD))
+    with ThreadPoolExecutor(workers, thread_name_prefix="cube") as threads:
+        felt = _felt(zone, trigger, threads)
+        strong = [index for index, is_felt in felt.items() if is_felt]
+        steps = _Steps(progress, len(strong) + len(windows))
+        filled = fill_zone(order, strong, executor or threads, steps.advance)
+        view = StaticView(group_of(order), zone.offset(extent.grid), strong, _holes(recipe, filled))
+        made = _event_blocks(cube, trigger, view, windows, threads, steps)
+    tally = Tally(table, recipe, trigger, felt, filled, made)
+    if strong and tally.land == 0:
+        raise InvalidInput(f"event {event.id}: no land in the extent: {_unknown_words(recipe, len(strong))}")
+    return cube.finish(tally.attributes(refused_after(table, registry, event)) | _lattice(recipe, view, tally))
 
 
-def _build_blocks(cube: Cube, recipe: Recipe, workers: int, progress: Progress | None) -> dict[Window, Block]:
-    """Evaluate and write all blocks; what is returned holds counts only."""
-    windows = list(blocks(YX(*recipe.grid.shape), SHARD))
-    done: dict[Window, Block] = {}
-    with ThreadPoolExecutor(workers, thread_name_prefix="cube") as pool:
-        futures = {pool.submit(_build_block, cube, recipe, window): window for window in windows}
-        try:
-            for future in as_completed(futures):
-                done[futures[future]] = future.result()
-                if progress:
-                    progress(len(done), len(windows))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return {window: done[window] for window in windows}
+@dataclass(slots=True)
+class _Steps:
+    """Counts what is done, for whoever watches."""
+
+    progress: Progress | None
+    total: int
+    done: int = 0
+
+    def advance(self, to: int) -> None:
+        """So many are done."""
+        self.done = to
+        if self.progress:
+            self.progress(to, self.total)
 
 
-def _build_block(cube: Cube, recipe: Recipe, window: Window) -> Block:
-    block = evaluate(recipe, window)
-    cube.write(window, block.values)
-    block.values.clear()
-    return block
+def _zone(extent: Extent, block: int) -> ZoneLattice:
+    try:
+        return ZoneLattice.under(extent.grid, block=block)
+    except ValueError as error:
+        raise InvalidInput(f"event grid: {error}") from error
 
 
-class Tally:
-    """What the blocks add up to."""
-
-    def __init__(self, recipe: Recipe, done: Mapping[Window, Block]) -> None:
-        self._recipe = recipe
-        self._blocks = tuple(done.values())
-        self.land = sum(block.land for block in self._blocks)
-        self.evaluated_land = sum(block.land for block in self._blocks if block.skipped is None)
-        self.valid = sum((Counter(block.valid) for block in self._blocks), Counter[str]())
-
-    @property
-    def missing(self) -> dict[str, str]:
-        """Channels without any value, and why."""
-        reasons = dict(self._recipe.layers.missing)
-        for row in self._recipe.table:
-            gap = self._recipe.gaps.reason(row.source or "")
-            for channel in row.outputs:
-                if channel not in reasons and self.valid[channel] == 0:
-                    reasons[channel] = gap or self._no_value()
-        return reasons
-
-    def _no_value(self) -> str:
-        if self.evaluated_land == 0:
-            return "not made: PGA is below 0.02 g wherever there is land"
-        return "its source holds no value on the land of this extent"
-
-    def attributes(self) -> Attributes:
-        """Attributes that are known after the last block."""
-        missing = self.missing
-        evaluated = sum((Counter(b.valid) for b in self._blocks if b.skipped is None), Counter[str]())
-        shares = {c: round(evaluated[c] / max(self.evaluated_land, 1), 6) for c in self._recipe.table.channels}
-        rejected = sum((Counter(block.rejected) for block in self._blocks), Counter[str]())
-        pixel = abs(self._recipe.grid.transform.a * self._recipe.grid.transform.e)
-        digest = hashlib.sha256("".join(block.digest for block in self._blocks).encode())
-        return {
-            "headscarp:missing": missing,
-            "headscarp:gaps": self._recipe.gaps.to_json(),
-            "headscarp:sources": self._recipe.layers.lineage(),
-            "headscarp:land_km2": round(self.land * pixel / 1e6, 3),
-            "headscarp:valid_fraction": shares,
-            "headscarp:rejected_pixels": dict(rejected),
-            "headscarp:skipped_blocks": dict(Counter(b.skipped for b in self._blocks if b.skipped)),
-            "headscarp:blocks": len(self._blocks),
-            "headscarp:content_digest": digest.hexdigest(),
-        }
-
-    def unknown_words(self, layers: Layers) -> str:
-        """What the DEM says of an extent without land."""
-        return f"DEM {layers.dem.spec.href} has {len(self._blocks)} block(s) of sea or without elevation there"
+def _felt(zone: ZoneLattice, trigger: Trigger, threads: Executor) -> dict[BlockIndex, bool]:
+    """Blocks under the grid, and whether the shaking reaches the floor anywhere in their part of it."""
+    at = zone.offset(trigger.grid)
+    whole = Window(at.y, at.x, *trigger.grid.shape)
+    indices = zone.blocks_under(trigger.grid)
+    parts = [zone.part(index, whole) for index in indices]
+    windows = [Window(part.y - at.y, part.x - at.x, part.height, part.width) for part in parts]
+    return dict(zip(indices, threads.map(trigger.is_felt, windows), strict=True))
 
 
-def _known_before(event: Event, shaking: Shaking, extent: Extent, lineage: Attributes) -> Attributes:
+def _holes(recipe: StaticRecipe, filled: Mapping[BlockIndex, Filled]) -> dict[str, set[BlockIndex]]:
+    """Blocks that lack a channel, by channel."""
+    return {
+        channel: {index for index, found in filled.items() if channel not in found.record.channels}
+        for channel in recipe.channels
+    }
+
+
+def _event_blocks(
+    cube: Cube,
+    trigger: Trigger,
+    view: StaticView,
+    windows: Sequence[Window],
+    threads: Executor,
+    steps: _Steps,
+) -> tuple[EventBlock, ...]:
+    """Make and write the event's channels; what is returned holds counts only."""
+
+    def make(window: Window) -> EventBlock:
+        block = trigger.make(window, view.read)
+        cube.write(window, block.values)
+        block.values.clear()
+        return block
+
+    made = []
+    for block in threads.map(make, windows):
+        made.append(block)
+        steps.advance(steps.done + 1)
+    return tuple(made)
+
+
+def _lattice(recipe: StaticRecipe, view: StaticView, tally: Tally) -> Attributes:
+    """Which blocks the cube is made of, and which of them were read and which computed."""
+    by_key = {computed: tally.keys(computed=computed) for computed in (False, True)}
+    counted = {"digest": recipe.digest, "read": by_key[False], "computed": by_key[True]}
+    return {LATTICE: view.to_json(tally.digests) | counted}
+
+
+def _unknown_words(recipe: StaticRecipe, count: int) -> str:
+    """What the DEM says of an extent without land."""
+    spec = recipe.source(DEM)
+    return f"DEM {spec.href if spec else ''} has {count} block(s) of sea or without elevation there"
+
+
+def _known_before(event: Event, shaking: Shaking | None, extent: Extent, lineage: Attributes) -> Attributes:
     """Attributes that are known before the first block."""
     facts = ("id", "title", "magnitude", "longitude", "latitude", "depth_km", "rake", "url")
     described = {name: getattr(event, name) for name in facts} | {"time": event.time.isoformat()}
+    motion = {"headscarp:shakemap": dict(shaking.attributes), "headscarp:peak_pga": shaking.peak_pga} if shaking else {}
     return {
         "title": ("SYNTHETIC " if event.synthetic else "") + f"Landslide control indicators, {event.title}",
         "headscarp:event": described,
         "headscarp:synthetic": event.synthetic,
         "headscarp:cut_by_shakemap_edge": extent.cut_by_shakemap_edge,
-        "headscarp:shakemap": dict(shaking.attributes),
-        "headscarp:peak_pga": shaking.peak_pga,
         "headscarp:lineage": lineage,
+        **motion,
     }
-
-
-def _dem_epoch(layers: Layers, event: Event) -> Attributes:
-    return {"headscarp:dem_after_event": observed_after(layers.dem.spec, event)}

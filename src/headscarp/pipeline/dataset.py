@@ -29,6 +29,7 @@ from headscarp.io.inputs.sources import SourceRegistry
 from headscarp.io.store import Store
 from headscarp.ml.windows import Scene
 from headscarp.pipeline.cube import build_cube
+from headscarp.pipeline.statistics import event_statistics
 
 OVERSAMPLING = 4
 """Polygons are counted on this many points along each side of a pixel."""
@@ -82,7 +83,7 @@ def read_scene(
     extent = mapped_extent(event)
     cube = _cube(event, extent, table, store, progress)
     slides, ignored = landslide_masks(event.inventory, extent.grid)
-    return _scene(cube, event, channels, slides=slides, ignored=ignored, length_px=length_px)
+    return _scene(cube, event, channels, table, slides=slides, ignored=ignored, length_px=length_px)
 
 
 def _cube(event: EventFolder, extent: Extent, table: Table, store: Store, progress: Progress | None) -> Cube:
@@ -106,7 +107,14 @@ def _cube(event: EventFolder, extent: Extent, table: Table, store: Store, progre
 
 
 def _scene(
-    cube: Cube, event: EventFolder, channels: Sequence[str], *, slides: Mask, ignored: Mask, length_px: float
+    cube: Cube,
+    event: EventFolder,
+    channels: Sequence[str],
+    table: Table,
+    *,
+    slides: Mask,
+    ignored: Mask,
+    length_px: float,
 ) -> Scene:
     """Join channels and labels."""
     window = Window(0, 0, *cube.grid.shape)
@@ -115,7 +123,8 @@ def _scene(
     label = soft_label(slides, mapped, length_px=length_px)
     label[~(pga >= PGA_FLOOR_G)] = np.nan
     stack = cube.read(tuple(channels), window)
-    return Scene(event.event.id, stack, label, slides & mapped, ln_std, synthetic=event.event.synthetic)
+    statistics = event_statistics(cube, [c for c in channels if table[c].kind == "continuous"])
+    return Scene(event.event.id, stack, label, slides & mapped, ln_std, statistics, synthetic=event.event.synthetic)
 
 
 def mapped_extent(event: EventFolder) -> Extent:
@@ -135,7 +144,8 @@ def mapped_extent(event: EventFolder) -> Extent:
 def landslide_masks(inventory: Inventory, grid: GeoBox) -> tuple[Mask, Mask]:
     """Hard labels and ignored ground (y, x) of an inventory; no pixel is both.
 
-    A landslide pixel is covered by half or more; ignored is what a polygon of another time touches.
+    A landslide pixel is covered by half or more; ignored is what a polygon of another time touches, and
+    all that lies outside a stated extent of mapping.
 
     Raises:
         InvalidInput: an attribute query of another form than `FIELD in [NUMBERS]`.
@@ -147,9 +157,12 @@ def landslide_masks(inventory: Inventory, grid: GeoBox) -> tuple[Mask, Mask]:
     ignored = np.zeros(grid.shape, dtype=bool)
     if inventory.ignore_href is not None:
         ignored = _raster_mask(inventory.ignore_href, grid)
+        slides &= ~ignored  # unknown ground outranks a label beneath it, and does not become background
     elif inventory.ignore is not None:
         ignored = _touched(_polygons(inventory.href, inventory.ignore, grid), grid)
-    return slides & ~ignored if inventory.ignore_href else slides, ignored & ~slides
+    if inventory.extent is not None:
+        ignored |= ~_burn(_polygons(inventory.extent, None, grid), grid, all_touched=False)
+    return slides, ignored & ~slides
 
 
 def _raster_mask(path: Path, grid: GeoBox) -> Mask:

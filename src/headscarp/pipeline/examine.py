@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from headscarp.core.pci.table import Table
 from headscarp.errors import HeadscarpError, NotFound
-from headscarp.io.inputs.sources import LAYERS
+from headscarp.io.inputs.sources import SourceRegistry
 from headscarp.io.store import open_store
 from headscarp.pipeline.assemble import open_client, open_models, open_registry
 from headscarp.settings import Settings
+from headscarp.tables.coseismic import COSEISMIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,18 @@ def _store(settings: Settings) -> str:
 
 def _sources(settings: Settings) -> str:
     registry = open_registry(settings)
-    present = [layer for layer in LAYERS if registry[layer] is not None]
-    return f"{len(present)} of {len(LAYERS)} layers have a source: {', '.join(sorted(present))}"
+    wanted = _wanted(COSEISMIC)
+    present = [layer for layer in wanted if registry[layer] is not None]
+    said = f"{len(present)} of {len(wanted)} layers have a source: {', '.join(present)}"
+    own = registry.unused({*wanted, *SourceRegistry.load().names})
+    return said + "".join(f"; nothing asks for {name!r}{hint}" for name, hint in own.items())
+
+
+def _wanted(table: Table) -> list[str]:
+    """Layers of the registry that a table reads."""
+    inputs = {name for row in table for name in row.inputs if name not in table.channels}
+    sources = {row.source for row in table if row.source}
+    return sorted(name for name in inputs | sources if "." not in name)
 
 
 def _models(settings: Settings) -> str:
@@ -105,7 +117,10 @@ def _endpoint(settings: Settings) -> str:
         return "none: models run in process"
     import numpy as np
 
+    from headscarp.core.normalisation import EventStatistics
+
     model = open_models(settings)[0]
+    model = model.bound_to(EventStatistics.unknown(model.ranked))
     size = model.plan.size if model.plan else 8
     model.predict(np.full((len(model.channels), size, size), np.nan, dtype=np.float32))
     return f"{settings.endpoint}: answers for {model.name} {model.version}"

@@ -15,6 +15,7 @@ from rasterio.io import DatasetWriter
 from rasterio.windows import Window as RasterWindow
 
 from headscarp.core.grid import PGA_FLOOR_G
+from headscarp.core.normalisation import EventStatistics
 from headscarp.core.predictor import Predictor
 from headscarp.core.status import Status
 from headscarp.core.tiling import YX, Window, blocks
@@ -22,6 +23,7 @@ from headscarp.core.types import Codes, Raster
 from headscarp.errors import MissingChannel
 from headscarp.io.cubes.cube import Cube
 from headscarp.io.outputs.product import ModelMap
+from headscarp.pipeline.statistics import event_statistics
 
 Progress = Callable[[int, int], None]
 """Called with windows done and windows in all."""
@@ -30,12 +32,19 @@ BLOCK = 1024
 
 
 def predict_map(
-    cube: Cube, predictor: Predictor, path: Path, *, workers: int = 2, progress: Progress | None = None
+    cube: Cube,
+    predictor: Predictor,
+    path: Path,
+    *,
+    statistics: EventStatistics | None = None,
+    workers: int = 2,
+    progress: Progress | None = None,
 ) -> ModelMap:
     """Write the predictor's map of the whole cube to `path` as a float32 GeoTIFF, NaN = no answer.
 
     Memory holds a few windows, whatever the extent. Windows whose centre holds no value of a
-    required channel are not run. The result does not depend on `workers`.
+    required channel are not run. The result does not depend on `workers`. The predictor is bound to the
+    event's statistics; they are taken from the cube where they are not given.
 
     Raises:
         MissingChannel: a channel the model cannot do without is missing throughout.
@@ -45,11 +54,12 @@ def predict_map(
     if fatal:
         reasons = "; ".join(f"{c}: {cube.missing[c]}" for c in fatal)
         raise MissingChannel(f"model {predictor.name} needs {', '.join(fatal)}, which the cube lacks ({reasons})")
+    bound = predictor.bound_to(statistics or event_statistics(cube, predictor.ranked))
     margin = predictor.plan.margin if predictor.plan else 0
     cores = list(_cores(predictor, YX(*cube.grid.shape)))
     with _raster(path, cube.grid, "float32", np.nan) as target:
         jobs = ((core, core.padded(margin)) for core in cores)
-        for done, (core, scores) in enumerate(_ordered(cube, predictor, jobs, workers=workers), start=1):
+        for done, (core, scores) in enumerate(_ordered(cube, bound, jobs, workers=workers), start=1):
             if scores is not None:
                 _write(target, core, scores)
             if progress:

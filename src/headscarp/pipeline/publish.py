@@ -1,5 +1,6 @@
 """Publish one product: assets, item, links between versions, event catalogue, collection, root, in that order.
 
+The cube it was made from goes before it, so that the product's item can link to the cube's.
 A reader who starts at the root finds complete items only, whenever the publisher stops; publishing the same
 product again completes what a stop left open. Concurrent publishers are kept apart by conditional writes.
 """
@@ -13,16 +14,22 @@ from pathlib import Path
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from headscarp.core.event import Event
+from headscarp.core.pci.table import Table
 from headscarp.core.types import Attributes
 from headscarp.errors import AlreadyExists, Conflict, InvalidInput, NotFound
+from headscarp.io.cubes.cube import Cube
 from headscarp.io.outputs.assets import render
 from headscarp.io.outputs.catalog import collection, event_catalog, relisted, root_catalog, versions_of
+from headscarp.io.outputs.cubes import build_cube_item, cube_collection
 from headscarp.io.outputs.item import build_item
 from headscarp.io.outputs.product import (
     COLLECTION_KEY,
+    CUBES_KEY,
     ROOT_KEY,
     ModelMap,
     Product,
+    cube_item_key,
     cube_key,
     event_key,
     item_folder,
@@ -31,7 +38,7 @@ from headscarp.io.outputs.product import (
 from headscarp.io.outputs.versions import Version, linked
 from headscarp.io.store import JSON_TYPE, Store
 
-__all__ = ["ModelMap", "Product", "publish"]
+__all__ = ["ModelMap", "Product", "publish", "publish_cube"]
 
 GEOJSON_TYPE = "application/geo+json"
 ATTEMPTS = 60
@@ -68,7 +75,34 @@ def publish(
     catalog = _settle_versions(product, store, key)
     item = json.loads(store.read(key))
     _edit(store, COLLECTION_KEY, lambda current: collection(current, item, catalog))
-    _edit(store, ROOT_KEY, lambda _: root_catalog(public_url))
+    _edit(store, ROOT_KEY, lambda _: root_catalog(public_url, with_cubes=store.exists(CUBES_KEY)))
+    return key
+
+
+def publish_cube(cube: Cube, event: Event, table: Table, store: Store, *, now: datetime) -> str:
+    """List a finished cube in the catalogue: its item, then the collection; the root follows with the next product.
+
+    An item that exists is left as it is, as its cube is.
+
+    Args:
+        cube: As it was finished in `store`.
+        event: What it was built for.
+        table: What it was built with.
+        store: Where to.
+        now: Time of publishing, for `created`.
+
+    Returns:
+        The item's key.
+
+    Raises:
+        InvalidInput: the cube was built with another table.
+        StoreError, StoreUnavailable: as `publish`.
+    """
+    key = cube_item_key(cube.key)
+    made = build_cube_item(cube, event, table, store, now=now).to_dict(include_self_link=False, transform_hrefs=False)
+    _edit(store, key, lambda current: current or made, GEOJSON_TYPE)
+    item = json.loads(store.read(key))
+    _edit(store, CUBES_KEY, lambda current: cube_collection(current, item))
     return key
 
 
@@ -97,7 +131,7 @@ def _put_item(
     rendered = render(product, scratch / run, public_url=public_url, threads=threads)
     for file in rendered.files:
         store.put_file(f"{item_folder(event, run)}/{file.path.name}", file.path, file.media_type)
-    with_cube = store.exists(f"{cube_key(event, run)}/zarr.json")
+    with_cube = store.exists(cube_item_key(cube_key(event, run)))
     item = build_item(product, rendered, now=now, with_cube=with_cube).to_dict(
         include_self_link=False, transform_hrefs=False
     )

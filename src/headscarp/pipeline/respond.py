@@ -11,6 +11,7 @@ from pathlib import Path
 
 from headscarp.core.event import RunId, ShakeMapId
 from headscarp.core.grid import Extent, event_extent
+from headscarp.core.normalisation import EventStatistics
 from headscarp.core.pci.table import Table
 from headscarp.core.predictor import Predictor
 from headscarp.core.run import ENDED, Run, State
@@ -22,11 +23,13 @@ from headscarp.io.ledger import Ledger
 from headscarp.io.outputs.product import ModelMap, Product, cube_key
 from headscarp.io.store import Store
 from headscarp.pipeline.cube import build_cube
+from headscarp.pipeline.executors import open_executor
 from headscarp.pipeline.page import ensure_page
 from headscarp.pipeline.predict import Progress, mask_map, predict_map, status_map
-from headscarp.pipeline.publish import publish
+from headscarp.pipeline.publish import publish, publish_cube
 from headscarp.pipeline.quake import Quake
 from headscarp.pipeline.stages import Stages, Watcher
+from headscarp.pipeline.statistics import event_statistics
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +46,8 @@ class Workshop:
     """The first is the published model."""
     public_url: str | None = None
     workers: int = 2
+    dask: str | None = None
+    """Address of a Dask scheduler whose workers make static blocks; threads of this process where None."""
     scratch: Path | None = None
     """Folder for temporary files; the system's where None."""
 
@@ -106,7 +111,10 @@ def _produce(quake: Quake, identity: RunId, workshop: Workshop, *, held: Run, st
         extent = event_extent(quake.shaking, quake.event.longitude, quake.event.latitude)
     with stages.stage("cube") as progress:
         cube = _cube(quake, identity, workshop, extent, progress)
-    maps, left_out = _maps(cube, workshop, stages=stages, scratch=scratch)
+    with stages.stage("statistics"):
+        ranked = dict.fromkeys(c for predictor in workshop.predictors for c in predictor.ranked)
+        statistics = event_statistics(cube, tuple(ranked))
+    maps, left_out = _maps(cube, workshop, statistics, stages=stages, scratch=scratch)
     with stages.stage("mask"):
         status = status_map(cube, maps[0].path, scratch / "status.tif")
         for model_map in maps:
@@ -115,9 +123,18 @@ def _produce(quake: Quake, identity: RunId, workshop: Workshop, *, held: Run, st
     with stages.stage("publish"):
         ensure_page(workshop.store)
         product = _product(
-            quake, identity, cube, extent=extent, maps=maps, left_out=left_out, status=status, stages=stages
+            quake,
+            identity,
+            cube,
+            extent=extent,
+            maps=maps,
+            derived={"headscarp:left_out": left_out, "headscarp:event_statistics": statistics.to_plain()},
+            status=status,
+            stages=stages,
         )
-        return publish(product, workshop.store, scratch=scratch, public_url=workshop.public_url, now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        publish_cube(cube, quake.event, workshop.table, workshop.store, now=now)
+        return publish(product, workshop.store, scratch=scratch, public_url=workshop.public_url, now=now)
 
 
 def _cube(quake: Quake, identity: RunId, workshop: Workshop, extent: Extent, progress: Progress) -> Cube:
@@ -127,21 +144,25 @@ def _cube(quake: Quake, identity: RunId, workshop: Workshop, extent: Extent, pro
         return Cube.open(workshop.store, key)
     except NotFound:
         pass
-    return build_cube(
-        workshop.store,
-        key,
-        event=quake.event,
-        shaking=quake.shaking,
-        extent=extent,
-        table=workshop.table,
-        registry=workshop.registry.with_overrides(quake.layers, others=quake.lacking),
-        lineage=quake.lineage | {"shakemap_id": str(quake.shakemap)},
-        progress=progress,
-        workers=workshop.workers,
-    )
+    with open_executor(workers=workshop.workers, dask=workshop.dask) as executor:
+        return build_cube(
+            workshop.store,
+            key,
+            event=quake.event,
+            shaking=quake.shaking,
+            extent=extent,
+            table=workshop.table,
+            registry=workshop.registry.with_overrides(quake.layers, others=quake.lacking),
+            lineage=quake.lineage | {"shakemap_id": str(quake.shakemap)},
+            progress=progress,
+            workers=workshop.workers,
+            executor=executor,
+        )
 
 
-def _maps(cube: Cube, workshop: Workshop, *, stages: Stages, scratch: Path) -> tuple[tuple[ModelMap, ...], Attributes]:
+def _maps(
+    cube: Cube, workshop: Workshop, statistics: EventStatistics, *, stages: Stages, scratch: Path
+) -> tuple[tuple[ModelMap, ...], Attributes]:
     """The map of every model, and why a comparison model was left out; the published model must run."""
     maps: list[ModelMap] = []
     left_out: Attributes = {}
@@ -149,7 +170,8 @@ def _maps(cube: Cube, workshop: Workshop, *, stages: Stages, scratch: Path) -> t
         with stages.stage(f"predict {predictor.name}") as progress:
             path = scratch / f"{predictor.name}.tif"
             try:
-                maps.append(predict_map(cube, predictor, path, workers=workshop.workers, progress=progress))
+                arguments: Attributes = {"statistics": statistics, "workers": workshop.workers, "progress": progress}
+                maps.append(predict_map(cube, predictor, path, **arguments))
             except MissingChannel as error:
                 if not maps:
                     raise
@@ -165,7 +187,7 @@ def _product(
     *,
     extent: Extent,
     maps: tuple[ModelMap, ...],
-    left_out: Attributes,
+    derived: Attributes,
     status: Path,
     stages: Stages,
 ) -> Product:
@@ -178,7 +200,7 @@ def _product(
         status=status,
         peak_pga=quake.shaking.peak_pga,
         shakemap=quake.shaking.attributes,
-        lineage=cube.attributes | {"headscarp:left_out": left_out},
+        lineage=cube.attributes | derived,
         timings=dict(stages.seconds),
         synthetic=quake.event.synthetic,
     )

@@ -15,6 +15,7 @@ import torch
 from headscarp.core.learning.labels import LENGTH_PX
 from headscarp.core.learning.statistics import auc, average_precision, prevalence
 from headscarp.core.manifest import Architecture, Manifest
+from headscarp.core.normalisation import Normalisation
 from headscarp.core.pci.table import Table
 from headscarp.core.types import Attributes
 from headscarp.io.inputs.folder import read_event_folder
@@ -65,6 +66,9 @@ class TrainSettings:
     channels: tuple[str, ...] = PAPER_CHANNELS
     required: frozenset[str] = frozenset({"slope", "pga"})
     architecture: Architecture = field(default_factory=lambda: Architecture("C", 12))
+    normalisation: Normalisation = "event"
+    absolute: frozenset[str] = frozenset({"slope", "pga"})
+    """Seen by value beside their rank."""
     options: TrainOptions = field(default_factory=TrainOptions)
     training_share: float = 0.6
     """Northern share of each real event that is trained on; the rest is held out and scored."""
@@ -182,6 +186,8 @@ def _manifest(settings: TrainSettings, material: Material, table: Table) -> Mani
         inputs=model_inputs(table, settings.channels),
         required=settings.required,
         architecture=settings.architecture,
+        normalisation=settings.normalisation,
+        absolute=settings.absolute if settings.normalisation == "event" else frozenset(),
         table_digest=table.digest,
         trained_on=tuple(scene.name for scene in material.training),
         synthetic=any(scene.synthetic for scene in material.training),
@@ -193,7 +199,8 @@ def _criterion(manifest: Manifest, scenes: Sequence[Scene]) -> Evaluate:
     """Mean AUC over scenes."""
 
     def evaluate(network: Network) -> Mapping[str, float]:
-        found = {s.name: auc(score_map(network, manifest, s.stack), s.slides, s.known) for s in scenes}
+        maps = {s.name: score_map(network, manifest, s.stack, statistics=s.statistics) for s in scenes}
+        found = {s.name: auc(maps[s.name], s.slides, s.known) for s in scenes}
         return {"criterion": float(np.mean(list(found.values()))), **found}
 
     return evaluate
@@ -222,7 +229,7 @@ def _world_scores(
 
 def scene_scores(network: Network, manifest: Manifest, scene: Scene) -> Attributes:
     """Ranking scores over all known pixels of a scene, and slope alone beside them."""
-    scores, known = score_map(network, manifest, scene.stack), scene.known
+    scores, known = score_map(network, manifest, scene.stack, statistics=scene.statistics), scene.known
     slope = scene.stack[manifest.channels.index("slope")]
     found = {
         "prevalence": prevalence(scores, scene.slides, known),

@@ -1,7 +1,8 @@
 """The control indicators of landslides set off by an earthquake: all 17 of the paper, as rows.
 
 The paper is https://doi.org/10.1093/nsr/nwaf179. Halos hold for pixels of up to 90 m: a window of n
-pixels is given its reach there.
+pixels is given its reach there. Precisions are well below what the sources know (Copernicus DEM:
+4 m) and what a model can use; roughness, PGA and PGV, of which the logarithm is taken, stay float32.
 """
 
 from __future__ import annotations
@@ -23,40 +24,42 @@ _UNCERTAIN = "nodata where the ShakeMap gives no uncertainty"
 _SUPPORT = (
     Row(
         name="elevation", long_name="elevation above the geoid, sea clamped to 0", units="m", role="support",
-        source="dem", resampling="bilinear", valid=(-500.0, 9000.0), cite=_DEM,
+        source="dem", resampling="bilinear", valid=(-500.0, 9000.0), precision=0.3, cite=_DEM,
     ),
     Row(
         name="land", long_name="land (1) or sea (0)", units="1", role="support",
-        source="dem.sea", resampling="nearest", valid=(0.0, 1.0), missing=_NO_DEM, cite=_DEM,
+        source="dem.sea", resampling="nearest", valid=(0.0, 1.0), precision=1.0, missing=_NO_DEM, cite=_DEM,
     ),
     Row(
         name="pga_ln_std", long_name="standard deviation of ln PGA", units="ln", per="event", role="support",
-        source="shaking.pga_ln_std", resampling="bilinear", valid=(0.0, 3.0), missing=_UNCERTAIN, cite=_SHAKEMAP,
+        source="shaking.pga_ln_std", resampling="bilinear", valid=(0.0, 3.0), precision=5e-5,
+        missing=_UNCERTAIN, cite=_SHAKEMAP,
     ),
     Row(
         name="pgv_ln_std", long_name="standard deviation of ln PGV", units="ln", per="event", role="support",
-        source="shaking.pgv_ln_std", resampling="bilinear", valid=(0.0, 3.0), missing=_UNCERTAIN, cite=_SHAKEMAP,
+        source="shaking.pgv_ln_std", resampling="bilinear", valid=(0.0, 3.0), precision=5e-5,
+        missing=_UNCERTAIN, cite=_SHAKEMAP,
     ),
     Row(
-        name="vs30", long_name="shear-wave velocity of the top 30 m", units="m s-1", role="support",
-        source="shaking.vs30", resampling="bilinear_ln", valid=(50.0, 4000.0), missing=_OFF_MAP, transform="ln",
-        cite=_SHAKEMAP,
+        name="vs30", long_name="shear-wave velocity of the top 30 m", units="m s-1", per="event", role="support",
+        source="shaking.vs30", resampling="bilinear_ln", valid=(50.0, 4000.0), precision=0.1, missing=_OFF_MAP,
+        transform="ln", cite=_SHAKEMAP,
     ),
 )  # fmt: skip
 
 _TERRAIN = (
     Row(
-        name="slope", long_name="slope", units="degree", kernel="slope_aspect", inputs=("elevation",),
-        halo_m=90.0, valid=(0.0, 90.0), missing=_NO_DEM, cite=_HORN,
+        name="slope", long_name="slope", units="degree", kernel="terrain", inputs=("elevation",),
+        halo_m=90.0, valid=(0.0, 90.0), precision=0.0015, missing=_NO_DEM, cite=_HORN,
     ),
     Row(
         name="aspect", long_name="downslope direction, east and north component; 0, 0 where flatter than 1 degree",
-        units="1", channels=("aspect_east", "aspect_north"), kernel="slope_aspect", inputs=("elevation",),
-        halo_m=90.0, valid=(-1.0, 1.0), missing=_NO_DEM, cite=_HORN,
+        units="1", channels=("aspect_east", "aspect_north"), kernel="terrain", inputs=("elevation",),
+        halo_m=90.0, valid=(-1.0, 1.0), precision=5e-5, missing=_NO_DEM, cite=_HORN,
     ),
     Row(
         name="relief", long_name="range of elevation in a square of 2.0 km", units="m", kernel="relief",
-        inputs=("elevation",), halo_m=1000.0, valid=(0.0, 9000.0),
+        inputs=("elevation",), halo_m=1000.0, valid=(0.0, 9000.0), precision=0.2,
         missing="nodata where less than half of the window is known", cite="https://doi.org/10.1093/nsr/nwaf179",
     ),
     Row(
@@ -67,17 +70,17 @@ _TERRAIN = (
     ),
     Row(
         name="plan_curvature", long_name="tangential curvature, positive on noses; 0 where flatter than 1 degree",
-        units="0.01 m-1", kernel="curvature", inputs=("elevation",), halo_m=360.0, valid=(-10.0, 10.0),
-        missing="nodata within four pixels of a missing elevation", cite=_CURVATURE,
+        units="0.01 m-1", kernel="terrain", inputs=("elevation",), halo_m=360.0, valid=(-10.0, 10.0),
+        precision=5e-4, missing="nodata within four pixels of a missing elevation", cite=_CURVATURE,
     ),
     Row(
         name="profile_curvature", long_name="profile curvature, positive where convex; 0 where flatter than 1 degree",
-        units="0.01 m-1", kernel="curvature", inputs=("elevation",), halo_m=360.0, valid=(-10.0, 10.0),
-        missing="nodata within four pixels of a missing elevation", cite=_CURVATURE,
+        units="0.01 m-1", kernel="terrain", inputs=("elevation",), halo_m=360.0, valid=(-10.0, 10.0),
+        precision=5e-4, missing="nodata within four pixels of a missing elevation", cite=_CURVATURE,
     ),
     Row(
         name="tpi", long_name="elevation above the mean of a disc of 300 m radius", units="m",
-        kernel="topographic_position", inputs=("elevation",), halo_m=300.0, valid=(-3000.0, 3000.0),
+        kernel="topographic_position", inputs=("elevation",), halo_m=300.0, valid=(-3000.0, 3000.0), precision=0.1,
         missing="nodata where less than half of the disc is known", cite="Weiss (2001), ESRI User Conference",
     ),
 )  # fmt: skip
@@ -100,7 +103,7 @@ _GROUND = (
     ),
     Row(
         name="ndvi", long_name="normalised difference vegetation index before the event", units="1", source="ndvi",
-        resampling="average", valid=(-1.0, 1.0), cite="Tucker (1979), https://doi.org/10.1016/0034-4257(79)90013-0",
+        resampling="average", valid=(-1.0, 1.0), precision=1e-4, cite="Tucker (1979), https://doi.org/10.1016/0034-4257(79)90013-0",
     ),
 )  # fmt: skip
 
@@ -113,30 +116,31 @@ _GROUND = (
 _WATER = (
     Row(
         name="twi", long_name="topographic wetness index, contributing area capped at 1 km2", units="1",
-        kernel="hydrology", inputs=("elevation", "land", "slope"), halo_m=3000.0, valid=(-5.0, 20.0),
+        kernel="hydrology", inputs=("elevation", "land", "slope"), halo_m=3000.0, valid=(-5.0, 20.0), precision=1e-3,
         missing=_NO_DEM, cite=f"{_WETNESS}; {_FLOW}",
     ),
     Row(
         name="streams", long_name="channel (1): 1 km2 or more drains through the pixel", units="1", role="support",
         kernel="hydrology", inputs=("elevation", "land", "slope"), halo_m=3000.0, valid=(0.0, 1.0),
-        missing=_NO_DEM, cite=_FLOW,
+        precision=1.0, missing=_NO_DEM, cite=_FLOW,
     ),
     Row(
         name="river_distance", long_name="distance to the nearest channel, at most 5 km", units="m",
-        kernel="river_distance", inputs=("streams",), halo_m=5000.0, valid=(0.0, 5000.0), transform="log1p",
-        missing=_NO_DEM, cite=_EDT,
+        kernel="river_distance", inputs=("streams",), halo_m=5000.0, valid=(0.0, 5000.0), precision=0.1,
+        transform="log1p", missing=_NO_DEM, cite=_EDT,
     ),
 )  # fmt: skip
 
 _SHAKING = (
     Row(
         name="fault_distance", long_name="distance to the nearest active fault, at most 200 km", units="m",
-        kernel="fault_distance", inputs=("faults",), valid=(0.0, 200_000.0), transform="log1p",
+        kernel="fault_distance", inputs=("faults",), valid=(0.0, 200_000.0), precision=4.0, transform="log1p",
         missing="nodata where the fault layer is missing; 200 km where it holds no fault within reach", cite=_FAULTS,
     ),
     Row(
         name="focal_mechanism", long_name="sine and cosine of the rake", units="1", per="event",
         channels=("rake_sin", "rake_cos"), kernel="focal_mechanism", inputs=("event.rake",), valid=(-1.0, 1.0),
+        precision=5e-5,
         missing="nodata where the rake is unknown", cite="Aki and Richards (2002), Quantitative Seismology",
     ),
     Row(

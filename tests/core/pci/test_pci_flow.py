@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-import heapq
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from headscarp.core.pci.flow import contributing_cells, drainage
+from headscarp.core.pci.depressions import FLAT, LEAVES, VOID
+from headscarp.core.pci.flow import AROUND, Flow, contributing_cells, drainage
 from headscarp.core.pci.hydrology import hydrology
-from headscarp.core.pci.terrain import slope_aspect
+from headscarp.core.pci.terrain import terrain
 from headscarp.core.types import Mask, Raster
 from tests.core.pci.landforms import SQUARE, axes, fractal, plane
 
-AROUND = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x]
+
+def downstream(flow: Flow) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of the cells that drain to another one, and of that one."""
+    y, x = np.nonzero(flow.directions < FLAT)
+    step = np.array(AROUND)[flow.directions[y, x]]
+    return y, x, y + step[:, 0], x + step[:, 1]
 
 
-def rimmed(cells: NDArray[np.int32], shape: tuple[int, int]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Row and column of cells numbered in the array with a rim."""
-    return cells // (shape[1] + 2) - 1, cells % (shape[1] + 2) - 1
+def walks(flow: Flow) -> NDArray[np.int64]:
+    """(y, x) cells on the way from each cell to where water leaves, by pointer doubling; fails on a circle."""
+    rows, columns = flow.level.shape
+    towards, length = np.arange(rows * columns), (flow.directions != VOID).astype(np.int64).ravel()
+    y, x, to_y, to_x = downstream(flow)
+    last = np.ones(rows * columns, bool)
+    last[y * columns + x] = False
+    towards[y * columns + x] = to_y * columns + to_x
+    for _ in range(int(np.ceil(np.log2(rows * columns))) + 1):
+        length = length + np.where(last, 0, length[towards])
+        last, towards = last | last[towards], towards[towards]
+    assert last.all()
+    return length.reshape(rows, columns)
 
 
 def filled_by_relaxation(z: Raster, land: Mask) -> Raster:
@@ -59,32 +73,25 @@ def test_depressions_are_filled_to_their_outlet(seed: int) -> None:
 def test_water_never_rises_never_cycles_and_none_is_lost(seed: int) -> None:
     z, land = rough(seed)
     flow = drainage(z, land, height_m=30.0, width_m=30.0)
-    level = np.pad(flow.level, 1, constant_values=np.nan).ravel()
-    place = np.full(level.size, -1)
-    place[flow.order] = np.arange(flow.order.size)
-    draining = flow.order[flow.receiver[flow.order] >= 0]
-    assert (place[flow.receiver[draining]] < place[draining]).all()
-    assert (level[flow.receiver[draining]] <= level[draining]).all()
-    leaving = flow.order[flow.receiver[flow.order] < 0]
-    cells = contributing_cells(flow)
-    assert cells[rimmed(leaving, z.shape)].sum() == land.sum() == (cells > 0).sum()
-    assert not cells[~land].any()
+    y, x, to_y, to_x = downstream(flow)
+    assert (flow.level[to_y, to_x] <= flow.level[y, x]).all()
+    assert np.array_equal(flow.directions == VOID, ~land)
+    cells, leaving = contributing_cells(flow), flow.directions == LEAVES
+    assert cells[leaving].sum() == land.sum() == (cells > 0).sum()
+    assert walks(flow).sum() == cells.sum()
 
 
 def test_steepest_descent_is_chosen_where_there_is_one() -> None:
     z = fractal((40, 40), seed=3, relief_m=900.0)
     flow = drainage(z, np.ones_like(z, bool), height_m=30.0, width_m=30.0)
     checked = 0
-    for cell in flow.order:
-        y, x = (int(v) for v in rimmed(cell, z.shape))
+    for y, x, to_y, to_x in zip(*downstream(flow), strict=True):
         if not (0 < y < 39 and 0 < x < 39):
             continue
-        falls = {(dy, dx): (flow.level[y, x] - flow.level[y + dy, x + dx]) / np.hypot(dy, dx) for dy, dx in AROUND}
-        if max(falls.values()) <= 0.0:
-            continue
-        to_y, to_x = (int(v) for v in rimmed(flow.receiver[cell], z.shape))
-        assert falls[to_y - y, to_x - x] == max(falls.values())
-        checked += 1
+        falls = {s: (np.float64(flow.level[y, x]) - flow.level[y + s[0], x + s[1]]) / np.hypot(*s) for s in AROUND}
+        if max(falls.values()) > 0.0:
+            assert falls[to_y - y, to_x - x] == max(falls.values())
+            checked += 1
     assert checked > 1000
 
 
@@ -105,23 +112,29 @@ def test_a_flat_drains_whole_to_its_only_outlet() -> None:
     assert cells[10, 0] >= 18 * 18 + 1
 
 
-def test_the_order_of_flooding_is_by_level() -> None:
-    """An independent flood from one queue pops the same levels in the same order."""
-    z = fractal((30, 30), seed=8)
+def test_a_flat_drains_the_shortest_way_to_the_nearest_of_its_outlets() -> None:
+    """Rings of eight-neighbours around two gaps in the rim: no cell goes a step further than it must."""
+    z = np.full((30, 41), 9.0, np.float32)
+    z[1:-1, 1:-1] = 5.0
+    outlets = [(12, 0), (25, 40)]
+    for y, x in outlets:
+        z[y, x] = 1.0
     flow = drainage(z, np.ones_like(z, bool), height_m=30.0, width_m=30.0)
-    queue = [(z[y, x], y, x) for y in range(30) for x in range(30) if y in (0, 29) or x in (0, 29)]
-    heapq.heapify(queue)
-    seen = {(y, x) for _, y, x in queue}
-    levels = []
-    while queue:
-        level, y, x = heapq.heappop(queue)
-        levels.append(level)
-        for dy, dx in AROUND:
-            to = (y + dy, x + dx)
-            if 0 <= to[0] < 30 and 0 <= to[1] < 30 and to not in seen:
-                seen.add(to)
-                heapq.heappush(queue, (max(level, z[to]), *to))
-    np.testing.assert_array_equal(flow.level[rimmed(flow.order, z.shape)], levels)
+    y, x = np.mgrid[1:29, 1:40]
+    away = np.min([np.maximum(abs(y - oy), abs(x - ox)) for oy, ox in outlets], axis=0)
+    np.testing.assert_array_equal(walks(flow)[1:-1, 1:-1], away + 1)
+
+
+def test_basins_within_basins_spill_one_into_the_other() -> None:
+    """A chain of pools behind sills of growing height: each is filled to the highest sill below it."""
+    z = np.full((5, 42), 100.0, np.float32)
+    pools, sills = list(range(2, 40, 4)), [30.0, 12.0, 45.0, 20.0, 60.0, 10.0, 70.0, 15.0, 80.0, 5.0]
+    z[2, 0] = 1.0
+    for pool, sill in zip(pools, sills, strict=True):
+        z[2, pool - 1 : pool + 3] = 2.0
+        z[2, pool - 1] = sill
+    level = drainage(z, np.ones_like(z, bool), height_m=30.0, width_m=30.0).level
+    np.testing.assert_array_equal(level[2, pools], np.maximum.accumulate(sills))
 
 
 def valley() -> Raster:
@@ -133,7 +146,7 @@ def valley() -> Raster:
 def test_stream_of_a_valley() -> None:
     z = valley()
     land = np.ones_like(z, bool)
-    slope = slope_aspect(z, SQUARE).slope
+    slope = terrain(z, SQUARE).slope
     out = hydrology(z, land, slope, SQUARE)
     cells = contributing_cells(drainage(z, land, height_m=30.0, width_m=30.0))
     # Steepest descent on the slopes is straight to the channel: 61 cells join it in every row.
@@ -152,7 +165,7 @@ def test_the_sea_takes_water_and_has_none() -> None:
     z -= z[0, 30]
     land = z > 0.0
     z[~land] = 0.0
-    out = hydrology(z, land, slope_aspect(z, SQUARE).slope, SQUARE)
+    out = hydrology(z, land, terrain(z, SQUARE).slope, SQUARE)
     assert np.isnan(out.wetness[~land]).all() and np.isfinite(out.wetness[land]).all()
     assert not out.streams[~land].any()
 
@@ -160,7 +173,7 @@ def test_the_sea_takes_water_and_has_none() -> None:
 def test_voids_stay_void() -> None:
     z = plane((20, 20), slope=5.0, azimuth=90.0)
     z[8:10, 8:10] = np.nan
-    out = hydrology(z, np.ones_like(z, bool), slope_aspect(z, SQUARE).slope, SQUARE)
+    out = hydrology(z, np.ones_like(z, bool), terrain(z, SQUARE).slope, SQUARE)
     assert np.array_equal(np.isnan(out.wetness), np.isnan(z))
     assert np.array_equal(np.isnan(out.streams), np.isnan(z))
     nothing = np.full((6, 6), np.nan, np.float32)

@@ -9,12 +9,13 @@ import pytest
 
 from headscarp.core.pci.kernels import KERNELS
 from headscarp.core.pci.pixels import PixelSize
-from headscarp.core.pci.terrain import slope_aspect
+from headscarp.core.pci.terrain import terrain
 from headscarp.core.types import Raster
 from tests.core.pci.landforms import fractal, grid_of, plane
 
 SHAPE = (24, 30)
 GRID = grid_of(SHAPE)
+TERRAIN = ["terrain", "relief", "local_range", "roughness", "elevation_std", "residual_std", "topographic_position"]
 
 
 @pytest.mark.parametrize("rake", [0.0, 90.0, -90.0, 180.0, 37.5])
@@ -54,13 +55,13 @@ def test_rivers_are_as_far_as_the_next_channel_and_unknown_in_voids() -> None:
 
 def test_terrain_kernels_use_the_grid_they_are_given() -> None:
     z = fractal(SHAPE, seed=1)
-    fine = KERNELS["slope_aspect"].function({"elevation": z}, GRID)
-    coarse = KERNELS["slope_aspect"].function({"elevation": z}, grid_of(SHAPE, pixel_m=90.0))
-    assert np.array_equal(fine["slope"], slope_aspect(z, PixelSize(30.0, 30.0)).slope)
-    assert np.array_equal(coarse["slope"], slope_aspect(z, PixelSize(90.0, 90.0)).slope)
+    fine = KERNELS["terrain"].function({"elevation": z}, GRID)
+    coarse = KERNELS["terrain"].function({"elevation": z}, grid_of(SHAPE, pixel_m=90.0))
+    assert np.array_equal(fine["slope"], terrain(z, PixelSize(30.0, 30.0)).slope)
+    assert np.array_equal(coarse["slope"], terrain(z, PixelSize(90.0, 90.0)).slope)
 
 
-@pytest.mark.parametrize("name", ["slope_aspect", "curvature", "relief", "roughness", "topographic_position"])
+@pytest.mark.parametrize("name", TERRAIN)
 def test_missing_elevation_is_missing_whatever_is_derived(name: str) -> None:
     z = plane((160, 160), slope=20.0, azimuth=30.0)
     z[40:44, 40:44] = np.nan
@@ -92,7 +93,7 @@ def test_kernels_may_run_in_threads() -> None:
 @pytest.mark.parametrize(
     ("name", "inputs", "message"),
     [
-        ("slope_aspect", {}, "'elevation'.*NoneType"),
+        ("terrain", {}, "'elevation'.*NoneType"),
         ("relief", {"elevation": np.zeros((3, 3), np.float32)}, r"'elevation'.*\(3, 3\)"),
         ("fault_distance", {"faults": 3.0}, "'faults' as a list, found float"),
         ("focal_mechanism", {"event.rake": []}, "'event.rake'.*list"),

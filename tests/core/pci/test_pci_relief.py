@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import ndimage
 
-from headscarp.core.pci.focal import disc, focal_mean, window_count, window_range
+from headscarp.core.pci.focal import above_disc_mean, disc_reaches, window_range
 from headscarp.core.pci.pixels import PixelSize, half_side_px, pixel_size, radius_px
-from headscarp.core.pci.relief import relief, roughness, topographic_position
+from headscarp.core.pci.relief import local_range, relief, topographic_position
+from headscarp.core.pci.roughness import elevation_std, residual_std, roughness
 from headscarp.core.types import Raster
 from tests.core.pci.landforms import SQUARE, fractal, grid_of, plane
 
@@ -48,32 +50,40 @@ def test_window_range_with_voids_equals_numpy(seed: int, half: int, share: float
     )
     expected = np.where(np.isnan(z) | (known < share * (2 * half + 1) ** 2), np.nan, full)
     np.testing.assert_array_equal(window_range(z, half, least_share=share), expected.astype(np.float32))
-    np.testing.assert_array_equal(window_count(np.isfinite(z), half), known)
 
 
-@given(st.integers(0, 10_000), st.integers(1, 4), st.floats(0.05, 0.99))
+def disc(radius: int) -> NDArray[np.bool_]:
+    """Cells whose centres lie within the radius."""
+    line = np.arange(-radius, radius + 1)
+    return np.hypot(line[:, None], line[None, :]) <= radius
+
+
+@given(st.integers(0, 10_000), st.integers(1, 4), st.floats(0.05, 0.99), st.sampled_from([-4000.0, 0.0, 7000.0]))
 @settings(max_examples=30, deadline=None)
-def test_focal_mean_with_voids_equals_numpy(seed: int, half: int, share: float) -> None:
-    z = holed((14, 19), seed)
-    weights = np.random.default_rng(seed).random((2 * half + 1, 2 * half + 1))
-    cells = windows(z, half)
-    weight = (np.isfinite(cells) * weights).sum(axis=(2, 3))
-    mean = (np.nan_to_num(cells) * weights).sum(axis=(2, 3)) / np.maximum(weight, 1e-12)
-    expected = np.where(np.isnan(z) | (weight < share * weights.sum()), np.nan, mean)
-    np.testing.assert_allclose(focal_mean(z, weights, least_share=share), expected, rtol=1e-12)
+def test_disc_mean_with_voids_equals_numpy(seed: int, radius: int, share: float, base: float) -> None:
+    z = holed((14, 19), seed) + np.float32(base)
+    cells = np.where(disc(radius), windows(z, radius), np.nan)
+    known = np.isfinite(cells).sum(axis=(2, 3))
+    mean = np.nansum(cells, axis=(2, 3)) / np.maximum(known, 1)
+    expected = np.where(np.isnan(z) | (known < share * disc(radius).sum()), np.nan, z - mean)
+    np.testing.assert_allclose(above_disc_mean(z, radius, least_share=share), expected, rtol=1e-6, atol=2e-5)
 
 
-def test_focal_mean_beyond_one_tile_equals_scipy() -> None:
+def test_disc_mean_beyond_one_tile_equals_scipy() -> None:
     z = fractal((40, 1200), seed=2)
-    weights = disc(10)
-    expected = ndimage.correlate(z.astype(np.float64), weights / weights.sum(), mode="constant")
+    expected = z - ndimage.correlate(z.astype(np.float64), disc(10) / disc(10).sum(), mode="constant")
     inner = (slice(10, -10), slice(10, -10))
-    np.testing.assert_allclose(focal_mean(z, weights, least_share=0.5)[inner], expected[inner], rtol=1e-12)
+    np.testing.assert_allclose(above_disc_mean(z, 10, least_share=0.5)[inner], expected[inner], rtol=1e-6, atol=2e-5)
+
+
+def test_discs_too_large_to_count_are_refused() -> None:
+    with pytest.raises(ValueError, match="1 to 140 pixels, found 141"):
+        above_disc_mean(np.zeros((3, 3), np.float32), 141, least_share=0.5)
 
 
 def test_position_above_a_disc_of_ten_pixels() -> None:
     """A single pixel 317 m high among the 317 of its disc stands 316 m above their mean."""
-    assert disc(10).sum() == 317
+    assert (2 * disc_reaches(10) + 1)[[0, *range(1, 11), *range(1, 11)]].sum() == disc(10).sum() == 317
     z = np.zeros((41, 41), np.float32)
     z[20, 20] = 317.0
     out = topographic_position(z, SQUARE)
@@ -103,6 +113,39 @@ def test_roughness_is_none_on_planes_and_large_on_a_saw() -> None:
     assert roughness(saw, SQUARE)[10, 10] > 0.2
 
 
+@pytest.mark.parametrize("azimuth", [0.0, 90.0])
+def test_standard_deviations_of_a_plane_and_a_ramp_that_bends(azimuth: float) -> None:
+    """Nine equal steps s have the standard deviation s sqrt(20 / 3); a plane has no residual."""
+    z = plane((41, 41), slope=20.0, azimuth=azimuth)
+    step, inner = 30.0 * np.tan(np.radians(20.0)), (slice(8, -8), slice(8, -8))
+    assert elevation_std(z, SQUARE)[inner] == pytest.approx(step * np.sqrt(20.0 / 3.0), rel=1e-5)
+    assert residual_std(z, SQUARE)[inner] == pytest.approx(0.0, abs=1e-3)
+
+
+def test_standard_deviations_equal_numpy() -> None:
+    z = fractal((40, 50), seed=5)
+    cells = windows(z, 4).reshape(40, 50, 81)
+    np.testing.assert_allclose(elevation_std(z, SQUARE)[4:-4, 4:-4], cells.std(axis=2)[4:-4, 4:-4], rtol=1e-5)
+    above = windows(z - np.nanmean(cells, axis=2), 4).reshape(40, 50, 81).std(axis=2)
+    np.testing.assert_allclose(residual_std(z, SQUARE)[8:-8, 8:-8], above[8:-8, 8:-8], rtol=1e-3, atol=1e-4)
+
+
+def test_what_may_stand_for_roughness_ignores_the_missing() -> None:
+    z = holed((30, 40), 3)
+    cells = windows(z, 4).reshape(30, 40, 81)
+    known = np.isfinite(z) & (np.isfinite(cells).sum(axis=2) >= 40.5)
+    expected = np.full(z.shape, np.nan)
+    expected[known] = np.nanstd(cells[known], axis=1)
+    np.testing.assert_allclose(elevation_std(z, SQUARE), expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("azimuth", [0.0, 90.0])
+def test_local_range_of_a_plane_is_two_steps(azimuth: float) -> None:
+    ranges = local_range(plane((9, 9), slope=30.0, azimuth=azimuth))
+    assert ranges[1:-1, 1:-1] == pytest.approx(60.0 * np.tan(np.radians(30.0)), abs=1e-3)
+    assert np.isnan(ranges[0, 0]) and np.isfinite(ranges[0, 1:-1]).all()
+
+
 def test_relief_of_a_plane_grows_with_its_side() -> None:
     z = plane((121, 121), slope=10.0, azimuth=90.0)
     assert relief(z, SQUARE)[60, 60] == pytest.approx(66 * 30.0 * np.tan(np.radians(10.0)), rel=1e-5)
@@ -114,7 +157,8 @@ def test_relief_of_a_plane_grows_with_its_side() -> None:
 def test_half_of_the_window_must_be_known() -> None:
     z = fractal((80, 80), seed=9)
     z[:, 40:] = np.nan
-    for layer in (relief(z, SQUARE), roughness(z, SQUARE), topographic_position(z, SQUARE)):
+    for measure in (relief, roughness, elevation_std, residual_std, topographic_position):
+        layer = measure(z, SQUARE)
         assert np.isfinite(layer[40, :40]).all()
         assert np.isnan(layer[:, 40:]).all()
     assert np.isnan(relief(z, SQUARE)[0, 0])

@@ -13,9 +13,7 @@ SOURCED = Row(
     name="pga", long_name="x", units="g", per="event", source="shaking.pga", resampling="bilinear_ln", cite="x"
 )
 DEM = Row(name="elevation", long_name="x", units="m", role="support", source="dem", resampling="bilinear", cite="x")
-SLOPE = Row(
-    name="slope", long_name="x", units="degree", kernel="slope_aspect", inputs=("elevation",), halo_m=30.0, cite="x"
-)
+SLOPE = Row(name="slope", long_name="x", units="degree", kernel="terrain", inputs=("elevation",), halo_m=30.0, cite="x")
 ROCK = Row(
     name="rock", long_name="x", units="code", kind="categorical", source="rock", resampling="nearest", legend="glim",
     cite="x",
@@ -80,8 +78,8 @@ def test_digest_follows_rows_and_kernel_versions(monkeypatch: pytest.MonkeyPatch
     assert table.digest != Table("t", (DEM, replace(SLOPE, halo_m=60.0), SOURCED)).digest
     assert table.digest != Table("t", (DEM, SLOPE, SOURCED), version=2).digest
     assert table.digest != Table("t", (SLOPE, DEM, SOURCED)).digest
-    raised = Kernel(KERNELS["slope_aspect"].function, KERNELS["slope_aspect"].version + 1)
-    monkeypatch.setitem(KERNELS, "slope_aspect", raised)
+    raised = Kernel(KERNELS["terrain"].function, KERNELS["terrain"].version + 1)
+    monkeypatch.setitem(KERNELS, "terrain", raised)
     assert table.digest != Table("t", (DEM, SLOPE, SOURCED)).digest
     monkeypatch.setitem(KERNELS, "relief", Kernel(KERNELS["relief"].function, 99))
     assert Table("t", (DEM, SOURCED)).digest == Table("t", (DEM, SOURCED)).digest

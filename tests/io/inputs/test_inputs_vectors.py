@@ -57,7 +57,7 @@ def test_only_what_lies_within_reach(tmp_path: Path) -> None:
     assert read_lines("faults", spec(path), GRID, reach_m=1_000)[0] == []
 
 
-def test_long_lines_are_clipped_and_areas_give_their_outline(tmp_path: Path) -> None:
+def test_segments_are_never_cut_and_areas_give_their_outline(tmp_path: Path) -> None:
     across = to_degrees([(0, 4_280_000), (1_000_000, 4_280_000)])
     square = to_degrees([(505_000, 4_290_000), (506_000, 4_290_000), (506_000, 4_289_000), (505_000, 4_290_000)])
     path = write(tmp_path / "mixed.gpkg", [across, shapely.Polygon(square.coords)], "EPSG:4326")
@@ -65,7 +65,7 @@ def test_long_lines_are_clipped_and_areas_give_their_outline(tmp_path: Path) -> 
     widths = sorted(float(np.ptp(line[:, 0])) for line in lines)
     assert len(lines) == 2
     assert widths[0] == pytest.approx(1_000, abs=1)
-    assert widths[1] < 60_000
+    assert widths[1] == pytest.approx(1_000_000, rel=1e-3)
 
 
 def test_both_sides_of_the_antimeridian(tmp_path: Path) -> None:
@@ -99,3 +99,13 @@ def test_files_that_are_none_are_refused_by_name(tmp_path: Path) -> None:
 def test_a_host_that_does_not_answer() -> None:
     with pytest.raises(SourceUnavailable, match=r"127\.0\.0\.1"):
         read_lines("faults", spec("http://127.0.0.1:9/f.gpkg"), GRID, reach_m=1000, timeout_s=2)
+
+
+def test_a_regional_file_has_no_say_elsewhere(tmp_path: Path) -> None:
+    """No fault in a file of another region does not mean no fault."""
+    path = write(tmp_path / "faults.gpkg", [to_degrees([(505_000, 4_290_000), (512_000, 4_285_000)])], "EPSG:4326")
+    regional = spec(path).model_copy(update={"covers": ((20.0, 38.0, 22.0, 39.5),)})
+    assert len(read_lines("faults", regional, GRID, reach_m=1000)[0]) == 1
+    elsewhere = spec(path).model_copy(update={"covers": ((70.0, 24.0, 105.0, 45.0), (21.1, 38.0, 22.0, 39.5))})
+    with pytest.raises(SourceUnavailable, match=r"faults\.gpkg: covers \[\(70\.0, .*only, not \(20\.99"):
+        read_lines("faults", elsewhere, GRID, reach_m=1000)

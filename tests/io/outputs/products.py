@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pyproj
 import pystac
 import rasterio
 from affine import Affine
@@ -23,7 +24,7 @@ from zarr.abc.store import Store as ZarrStore
 from headscarp.core.event import Event, RunId, ShakeMapId
 from headscarp.core.status import Status
 from headscarp.errors import StoreUnavailable
-from headscarp.io.outputs.product import ROOT_KEY, ModelMap, Product
+from headscarp.io.outputs.product import COLLECTION, ROOT_KEY, ModelMap, Product
 from headscarp.io.store import BINARY_TYPE, JSON_TYPE, Store
 
 ORIGIN = datetime(2026, 11, 22, 6, 10, 4, tzinfo=UTC)
@@ -148,19 +149,20 @@ class Reader:
         self.schemas = schemas
         if schemas is not None:
             validator = JsonSchemaSTACValidator()
-            for path in sorted(schemas.glob("*.json")):
+            projjson = Path(pyproj.datadir.get_data_dir()) / "projjson.schema.json"  # the datacube schema refers to it
+            for path in (*sorted(schemas.glob("*.json")), projjson):
                 schema = json.loads(path.read_text())
                 validator.schema_cache[schema["$id"].rstrip("#")] = schema
             RegisteredValidator.set_validator(validator)
 
-    def items(self) -> dict[str, dict[str, Any]]:
-        """Items by id, each complete; nothing if there is no root yet."""
+    def items(self, collection: str = COLLECTION) -> dict[str, dict[str, Any]]:
+        """Items of a collection by id; nothing if there is no root yet. Those of other collections are checked too."""
         if not self.store.exists(ROOT_KEY):
             return {}
         found = list(self._below(ROOT_KEY))
         ids = [item["id"] for item in found]
         assert len(ids) == len(set(ids))
-        return {item["id"]: item for item in found}
+        return {item["id"]: item for item in found if item["collection"] == collection}
 
     def _below(self, key: str) -> Iterator[dict[str, Any]]:
         document = self.document(key)
@@ -193,6 +195,9 @@ class Reader:
 
     def _check_assets(self, key: str, item: dict[str, Any]) -> None:
         for asset in item["assets"].values():
+            if asset["type"].startswith("application/vnd.zarr"):
+                assert self.store.exists(f"{resolve(key, asset['href'])}/zarr.json")
+                continue
             data = self.store.read(resolve(key, asset["href"]))
             assert len(data) == asset["file:size"]
             assert asset["file:checksum"] == "1220" + hashlib.sha256(data).hexdigest()

@@ -24,7 +24,7 @@ from headscarp.io.outputs.item import build_item, without_local_paths
 from headscarp.io.outputs.product import Product, item_key
 from headscarp.io.outputs.thumbnail import STAMP
 from headscarp.io.outputs.versions import Version
-from headscarp.io.store import LocalStore, Store
+from headscarp.io.store import LocalStore
 from headscarp.pipeline.publish import publish
 from tests.io.outputs.products import NOW, ORIGIN, Reader, grid_at, make_product, score_and_status, write_raster
 
@@ -246,16 +246,6 @@ def test_paths_of_this_machine_stay_here(tmp_path: Path) -> None:
     assert item["properties"]["headscarp:lineage"]["headscarp:sources"]["soil"]["files"] == {"soil.tif": "abc"}
     assert [link["href"] for link in item["links"] if link["rel"] == "derived_from"] == ["https://example.org/dem.tif"]
     assert without_local_paths(["file:///a/b.tif", 1, None]) == ["b.tif", 1, None]
-
-
-def test_the_cube_is_linked_where_it_is(tmp_path: Path, shared_schemas: Path) -> None:
-    product = make_product(tmp_path / "in")
-    store: Store = LocalStore(tmp_path / "store")
-    store.put("catalog/index.html", b"")
-    store.put(f"cubes/us7000test/{product.run}.zarr/zarr.json", b"{}")
-    publish(product, store, scratch=tmp_path / "x", public_url=None, now=NOW, threads=1)
-    item = Reader(store, shared_schemas).items()[str(product.run)]
-    assert [link["type"] for link in item["links"] if link["rel"] == "store"] == ["application/vnd.zarr; version=3"]
 
 
 def test_the_collection_grows_to_hold_its_items() -> None:

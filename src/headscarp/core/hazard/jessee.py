@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headscarp.core.normalisation import EventStatistics
 from headscarp.core.predictor import Quantity
 from headscarp.core.types import Raster, Stack
 
@@ -180,7 +181,12 @@ class NowickiJessee:
     quantity: Quantity = "coverage"
     channels = ("slope", "pgv", "lithology", "twi", "land_cover")
     required = frozenset({"slope", "pgv"})
+    ranked: tuple[str, ...] = ()
     plan = None
+
+    def bound_to(self, _statistics: EventStatistics) -> Self:
+        """Itself: it takes physical units as they are."""
+        return self
 
     def predict(self, stack: Stack) -> Raster:
         """(5, y, x) in the order of `channels` to coverage (y, x); NaN where slope or PGV is.

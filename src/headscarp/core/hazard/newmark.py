@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from headscarp.core.normalisation import EventStatistics
 from headscarp.core.predictor import Quantity
 from headscarp.core.types import Raster, Stack
 
@@ -152,7 +153,12 @@ class NewmarkPredictor:
     quantity: Quantity = "coverage"
     channels = ("slope", "pga", "lithology")
     required = frozenset({"slope", "pga"})
+    ranked: tuple[str, ...] = ()
     plan = None
+
+    def bound_to(self, _statistics: EventStatistics) -> Self:
+        """Itself: it takes physical units as they are."""
+        return self
 
     def predict(self, stack: Stack) -> Raster:
         """(3, y, x) in the order of `channels` to the share (y, x); NaN where slope or PGA is.

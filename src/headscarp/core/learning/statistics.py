@@ -1,43 +1,15 @@
-"""How well scores rank and how well probabilities are meant; exact, on masked rasters.
+"""The most used statistics straight from masked rasters.
 
 Every function takes scores and hard labels of any one shape and looks only where both are known:
-scores finite and `known` True. Ties share their rank.
+scores finite and `known` True. Ties share their rank. `tally` and `metrics` have the rest.
 """
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Values = NDArray[np.float64]
-
-
-def select(scores: ArrayLike, slides: ArrayLike, known: ArrayLike | None = None) -> tuple[Values, NDArray[np.bool_]]:
-    """Scores and hard labels of the pixels that count, flat.
-
-    Raises:
-        ValueError: shapes differ.
-    """
-    values, labels = np.asarray(scores, dtype=np.float64), np.asarray(slides, dtype=bool)
-    mask = np.isfinite(values) if known is None else np.isfinite(values) & np.asarray(known, dtype=bool)
-    if not values.shape == labels.shape == mask.shape:
-        raise ValueError(f"expected one shape, got scores {values.shape}, labels {labels.shape}, mask {mask.shape}")
-    return values[mask], labels[mask]
-
-
-def _thresholds(values: Values, labels: NDArray[np.bool_]) -> tuple[Values, Values]:
-    """Cumulative true and false positives at each distinct score, from the highest down.
-
-    Raises:
-        ValueError: one of the two classes is absent, so that nothing can be ranked.
-    """
-    if labels.all() or not labels.any():
-        raise ValueError(f"expected both classes, got {int(labels.sum())} landslide pixels of {labels.size}")
-    order = np.argsort(-values, kind="stable")
-    ranked, hits = values[order], labels[order]
-    last = np.append(np.flatnonzero(np.diff(ranked)), ranked.size - 1)
-    true = np.cumsum(hits)[last].astype(np.float64)
-    return true, last + 1.0 - true
+from headscarp.core.learning import metrics
+from headscarp.core.learning.tally import tally
 
 
 def auc(scores: ArrayLike, slides: ArrayLike, known: ArrayLike | None = None) -> float:
@@ -46,8 +18,7 @@ def auc(scores: ArrayLike, slides: ArrayLike, known: ArrayLike | None = None) ->
     Raises:
         ValueError: shapes differ, or one class is absent.
     """
-    true, false = _thresholds(*select(scores, slides, known))
-    return float(np.trapezoid(np.append(0.0, true), np.append(0.0, false)) / (true[-1] * false[-1]))
+    return metrics.auc(tally(scores, slides, known))
 
 
 def average_precision(scores: ArrayLike, slides: ArrayLike, known: ArrayLike | None = None) -> float:
@@ -56,24 +27,31 @@ def average_precision(scores: ArrayLike, slides: ArrayLike, known: ArrayLike | N
     Raises:
         ValueError: shapes differ, or one class is absent.
     """
-    true, false = _thresholds(*select(scores, slides, known))
-    gained = np.diff(true, prepend=0.0) / true[-1]
-    return float(np.sum(gained * true / (true + false)))
+    return metrics.average_precision(tally(scores, slides, known))
 
 
 def brier(probabilities: ArrayLike, slides: ArrayLike, known: ArrayLike | None = None) -> float:
-    """Mean squared difference of probability and outcome (Brier 1950); NaN if no pixel counts."""
-    values, labels = select(probabilities, slides, known)
-    return float(np.mean((values - labels) ** 2)) if values.size else float("nan")
+    """Mean squared difference of probability and outcome (Brier 1950); NaN if no pixel counts.
+
+    Raises:
+        ValueError: shapes differ.
+    """
+    return metrics.brier(tally(probabilities, slides, known))
 
 
 def area_ratio(probabilities: ArrayLike, slides: ArrayLike, known: ArrayLike | None = None) -> float:
-    """Predicted over observed landslide area; NaN where none was observed."""
-    values, labels = select(probabilities, slides, known)
-    return float(values.sum() / labels.sum()) if labels.any() else float("nan")
+    """Predicted over observed landslide area; NaN where none was observed.
+
+    Raises:
+        ValueError: shapes differ.
+    """
+    return metrics.area_ratio(tally(probabilities, slides, known))
 
 
 def prevalence(scores: ArrayLike, slides: ArrayLike, known: ArrayLike | None = None) -> float:
-    """Share of landslide pixels among those that count; NaN if none does."""
-    _, labels = select(scores, slides, known)
-    return float(labels.mean()) if labels.size else float("nan")
+    """Share of landslide pixels among those that count; NaN if none does.
+
+    Raises:
+        ValueError: shapes differ.
+    """
+    return metrics.prevalence(tally(scores, slides, known))

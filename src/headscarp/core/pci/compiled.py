@@ -12,6 +12,8 @@ from typing import Any, TypeVar, cast
 from numba import njit
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Real = Any
+"""A float of four or of eight bytes: a compiled function keeps to the one it is given."""
 
 
 def compiled(function: Function) -> Function:

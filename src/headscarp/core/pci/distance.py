@@ -25,7 +25,9 @@ def distance_to_mask(mask: Mask, pixel: PixelSize, *, limit_m: float) -> Raster:
     https://doi.org/10.4086/toc.2012.v008a019.
     """
     out = np.empty(mask.shape, dtype=np.float32)
-    _two_passes(mask, pixel.y, pixel.x, limit_m, out)
+    rows, columns = mask.shape
+    pixels_along_columns(mask, 0, columns, out)
+    distances_along_rows(pixel.y, pixel.x, limit_m, 0, rows, out)
     return out
 
 
@@ -58,30 +60,29 @@ def _segments(lines: Sequence[NDArray[np.float64]]) -> Segments:
 
 
 @compiled
-def _two_passes(mask: Mask, height: float, width: float, limit: float, out: Raster) -> None:
-    """First along columns, then along rows."""
-    _pixels_along_column(mask, out)
-    columns = mask.shape[1]
+def pixels_along_columns(mask: Mask, first: int, last: int, out: Raster) -> None:
+    """First pass, over columns `first` to `last`: pixels to the nearest true one of the same column, or infinity."""
+    rows = mask.shape[0]
+    for x in range(first, last):
+        out[0, x] = 0.0 if mask[0, x] else np.inf
+    for y in range(1, rows):
+        for x in range(first, last):
+            out[y, x] = 0.0 if mask[y, x] else out[y - 1, x] + np.float32(1.0)
+    for y in range(rows - 2, -1, -1):
+        for x in range(first, last):
+            out[y, x] = min(out[y, x], out[y + 1, x] + np.float32(1.0))
+
+
+@compiled
+def distances_along_rows(height: float, width: float, limit: float, first: int, last: int, out: Raster) -> None:
+    """Second pass, over rows `first` to `last`: pixels along columns become metres."""
+    columns = out.shape[1]
     squared, envelope = np.empty(columns), np.empty((2, columns + 1))
-    for y in range(mask.shape[0]):
+    for y in range(first, last):
         for x in range(columns):
             metres = np.float64(out[y, x]) * height
             squared[x] = metres * metres if metres <= limit else np.inf
         _row_distance(squared, width, limit, envelope, out[y])
-
-
-@compiled
-def _pixels_along_column(mask: Mask, out: Raster) -> None:
-    """Pixels to the nearest true one of the same column; infinite where there is none."""
-    rows, columns = mask.shape
-    for x in range(columns):
-        out[0, x] = 0.0 if mask[0, x] else np.inf
-    for y in range(1, rows):
-        for x in range(columns):
-            out[y, x] = 0.0 if mask[y, x] else out[y - 1, x] + np.float32(1.0)
-    for y in range(rows - 2, -1, -1):
-        for x in range(columns):
-            out[y, x] = min(out[y, x], out[y + 1, x] + np.float32(1.0))
 
 
 @compiled

@@ -1,7 +1,7 @@
-"""Where water goes: depressions filled, one receiver for every cell, cells counted downstream.
+"""Where water goes: depressions filled, steepest descent, cells counted downstream.
 
-Cells are numbered row by row in the array with a rim of one cell around it, so that every cell of
-the array has eight neighbours at fixed steps.
+Each step looks at neighbours only, so that a block drains as the whole does wherever the halo
+holds what decides: the way out of its depressions, and the basins of its streams.
 """
 
 from __future__ import annotations
@@ -12,202 +12,185 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headscarp.core.pci.compiled import compiled
+from headscarp.core.pci.depressions import (
+    FLAT,
+    LEAVES,
+    OUTLET,
+    TOWARDS,
+    VOID,
+    Cells,
+    Directions,
+    Levels,
+    Steps,
+    fill_depressions,
+)
 from headscarp.core.types import Mask, Raster
 
-BUCKET_M = 1.0 / 64.0
-"""Width of the buckets that replace one large queue; results do not depend on it."""
-
-_LAST, _UNSEEN = np.int32(-1), np.int32(-2)
-Cells = NDArray[np.int32]
+_PENDING, _UNDECIDED = 10, 255
+_DONE = 255
+AROUND = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
+"""Steps of row and column to the neighbour of each direction."""
 
 
 class Flow(NamedTuple):
-    """Drainage of an area; cells by number, see the module."""
+    """Drainage of an area."""
 
     level: Raster
     """(y, x) elevation with depressions filled, m; NaN where not land."""
-    receiver: Cells
-    """(cells,) the cell this one drains to, -1 where water leaves the land."""
-    order: Cells
-    """Land cells such that each comes after its receiver."""
+    directions: Directions
+    """(y, x) index into `AROUND` of the neighbour a cell drains to, or `LEAVES`; `VOID` where not land."""
 
 
 def drainage(elevation: Raster, land: Mask, *, height_m: float, width_m: float) -> Flow:
-    """Depressions filled by priority-flood, then steepest descent over the filled surface (D8).
+    """Depressions filled to their outlet, then steepest descent over the filled surface (D8).
 
-    Water leaves at the edge of the array, at missing elevations and at the sea. On flats and
-    filled depressions it follows the flood back to the outlet, so there are no cycles and no
-    pits. Ties go to the first cell in row-major order: the result is deterministic.
+    Water leaves at the edge of the array, at missing elevations and at the sea. Flats and filled
+    depressions drain the shortest way, in cells, to where something is lower. Of equal neighbours
+    the first in row-major order is taken.
 
-    Barnes et al. (2014), https://doi.org/10.1016/j.cageo.2013.04.024;
     O'Callaghan and Mark (1984), https://doi.org/10.1016/S0734-189X(84)80011-0.
     """
     surface = np.pad(elevation, 1, constant_values=np.nan)
-    sea = np.pad(~land, 1) & np.isfinite(surface)
-    level = np.where(sea, np.float32(np.nan), surface).ravel()
-    receiver = np.full(level.size, -1, dtype=np.int32)
-    steps, lengths = _steps(surface.shape[1], height_m, width_m)
-    if np.isnan(level).all():
-        return Flow(np.full_like(elevation, np.nan), receiver, np.empty(0, dtype=np.int32))
-    order = _flood(level, receiver, steps, float(np.nanmin(level)), float(np.nanmax(level)))
-    filled = np.where(sea.ravel(), surface.ravel(), level)
-    _descend(filled, sea.ravel(), steps, lengths, receiver)
-    return Flow(level.reshape(surface.shape)[1:-1, 1:-1].copy(), receiver, order)
+    level = np.where(np.pad(land, 1), surface, np.float32(np.nan))
+    directions = np.empty(level.shape, dtype=np.uint8)
+    steps = np.array([y * level.shape[1] + x for y, x in AROUND])
+    per_m = np.array([1.0 / np.hypot(y * height_m, x * width_m) for y, x in AROUND])
+    _descend(surface, level, per_m, directions)
+    if fill_depressions(level.ravel(), directions.ravel(), steps):
+        _descend(surface, level, per_m, directions)
+    _drain_flats(level.ravel(), directions.ravel(), steps)
+    return Flow(level[1:-1, 1:-1], directions[1:-1, 1:-1] & np.uint8(TOWARDS))
 
 
 def contributing_cells(flow: Flow) -> NDArray[np.int32]:
     """(y, x) number of cells that drain through each, itself included; 0 where not land."""
-    rows, columns = flow.level.shape
-    return _count(flow.receiver, flow.order).reshape(rows + 2, columns + 2)[1:-1, 1:-1]
-
-
-def _steps(columns: int, height_m: float, width_m: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """(8,) differences of number to the neighbours in row-major order, and their distances in metres."""
-    around = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x]
-    steps = np.array([y * columns + x for y, x in around])
-    return steps, np.array([np.hypot(y * height_m, x * width_m) for y, x in around])
+    directions = np.pad(flow.directions, 1, constant_values=VOID)
+    steps = np.array([y * directions.shape[1] + x for y, x in AROUND])
+    return _accumulate(directions.ravel(), steps).reshape(directions.shape)[1:-1, 1:-1]
 
 
 @compiled
-def _count(receiver: Cells, order: Cells) -> Cells:
-    """(cells,) cells upstream, from the last flooded to the first."""
-    cells = np.zeros(receiver.size, dtype=np.int32)
-    for k in range(order.size - 1, -1, -1):
-        cell = order[k]
-        cells[cell] += 1
-        if receiver[cell] >= 0:
-            cells[receiver[cell]] += cells[cell]
-    return cells
+def _descend(surface: Raster, level: Raster, per_m: NDArray[np.float64], directions: NDArray[np.uint8]) -> None:
+    """Steepest descent over `level`; beside what is not land, over `surface`."""
+    rows, columns = level.shape
+    directions[0] = directions[-1] = VOID
+    for y in range(1, rows - 1):
+        row = directions[y]
+        row[0] = row[columns - 1] = VOID
+        _steepest(level[y - 1], level[y], level[y + 1], per_m, row)
+        for x in range(1, columns - 1):
+            if row[x] == _UNDECIDED:
+                row[x] = _beside_void(surface, level, y, x, per_m)
 
 
 @compiled
-def _flood(level: Raster, parent: Cells, steps: NDArray[np.int64], lowest: float, highest: float) -> Cells:
-    """Raise `level` to its outlet's, note where the flood came from on flats, return its order.
+def _steepest(up: Levels, here: Levels, down: Levels, per_m: NDArray[np.float64], row: Directions) -> None:
+    """Directions of the inner columns; undecided where one of the nine is not land."""
+    nw, n, ne, w, e, sw, s, se = per_m[0], per_m[1], per_m[2], per_m[3], per_m[4], per_m[5], per_m[6], per_m[7]
+    for x in range(here.size - 2):
+        z = np.float64(here[x + 1])
+        falls = (
+            (z - up[x]) * nw, (z - up[x + 1]) * n, (z - up[x + 2]) * ne, (z - here[x]) * w,
+            (z - here[x + 2]) * e, (z - down[x]) * sw, (z - down[x + 1]) * s, (z - down[x + 2]) * se,
+        )  # fmt: skip
+        steepest, chosen, total = 0.0, FLAT, 0.0
+        for k, fall in enumerate(falls):
+            chosen = k if fall > steepest else chosen
+            steepest = fall if fall > steepest else steepest
+            total += fall
+        row[x + 1] = np.uint8(_UNDECIDED if np.isnan(total) else chosen)
 
-    Cells wait in buckets by level and are sorted, by level and then number, only when their
-    bucket is reached. Cells no higher than the water are appended to `order` at once: there it
-    serves as the queue, so flats are flooded from their outlet in breadth.
+
+@compiled
+def _beside_void(surface: Raster, level: Raster, y: int, x: int, per_m: NDArray[np.float64]) -> int:
+    """The direction of a cell with a neighbour that is not land: down to the sea if that is steepest."""
+    if np.isnan(level[y, x]):
+        return VOID
+    steepest, chosen = 0.0, LEAVES
+    for k in range(8):
+        at_y, at_x = y + AROUND[k][0], x + AROUND[k][1]
+        is_land = not np.isnan(level[at_y, at_x])
+        there = level[at_y, at_x] if is_land else surface[at_y, at_x]
+        fall = (np.float64(level[y, x]) - there) * per_m[k]
+        if fall > steepest:
+            steepest, chosen = fall, k if is_land else LEAVES
+    return chosen | OUTLET
+
+
+@compiled
+def _drain_flats(level: Levels, directions: Directions, steps: Steps) -> None:
+    """Send flat cells to neighbours of their level, from those that drain inwards, ring by ring.
+
+    A ring is chosen as a whole before any of it counts as drained: the order of work changes nothing.
     """
-    outside = np.isnan(level)
-    buckets = np.full(int((highest - lowest) / BUCKET_M) + 1, -1, dtype=np.int32)
-    following = np.where(outside, _LAST, _UNSEEN)
-    order = np.empty(level.size - outside.sum(), dtype=np.int32)
-    heap = np.empty(1024, dtype=np.int32)
-    for cell in _outlets(outside, steps):
-        _stack(buckets, following, int((level[cell] - lowest) / BUCKET_M), cell)
-    done = queued = 0
-    for bucket in range(buckets.size):
-        heap, waiting = _gather(heap, level, buckets, following, bucket)
-        while waiting or done < queued:
-            if done == queued:
-                order[queued] = _pop(heap, waiting, level)
-                queued += 1
-                waiting -= 1
-            cell = order[done]
-            done += 1
-            for step in steps:
-                neighbour = cell + step
-                if following[neighbour] != _UNSEEN:
-                    continue
-                following[neighbour] = _LAST
-                if level[neighbour] <= level[cell]:
-                    parent[neighbour] = cell
-                    level[neighbour] = level[cell]
-                    order[queued] = neighbour
-                    queued += 1
-                    continue
-                place = int((level[neighbour] - lowest) / BUCKET_M)
-                if place == bucket:
-                    heap = _push(heap, waiting, level, neighbour)
-                    waiting += 1
-                else:
-                    _stack(buckets, following, place, neighbour)
-    return order
+    ring = np.nonzero(directions == FLAT)[0]
+    ring = _pending(level, directions, steps, ring)
+    while ring.size:
+        chosen = np.empty(ring.size, dtype=np.uint8)
+        for k in range(ring.size):
+            chosen[k] = _first_drained(level, directions, steps, ring[k])
+        for k in range(ring.size):
+            directions[ring[k]] = chosen[k]
+        ring = _next_ring(level, directions, steps, ring)
 
 
 @compiled
-def _outlets(outside: NDArray[np.bool_], steps: NDArray[np.int64]) -> Cells:
-    """Cells beside one that is not land, the rim included."""
-    found = np.zeros(outside.size, dtype=np.bool_)
-    for cell in range(outside.size):
-        if not outside[cell]:
-            for step in steps:
-                found[cell] |= outside[cell + step]
-    return np.nonzero(found)[0].astype(np.int32)
+def _pending(level: Levels, directions: Directions, steps: Steps, flat: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The flat cells beside one of their level that drains."""
+    ring = np.empty(flat.size, dtype=np.int64)
+    found = 0
+    for cell in flat:
+        if _first_drained(level, directions, steps, cell) < FLAT:
+            ring[found] = cell
+            found += 1
+    for k in range(found):
+        directions[ring[k]] = _PENDING
+    return ring[:found].copy()
 
 
 @compiled
-def _descend(
-    surface: NDArray[np.float32],
-    sea: NDArray[np.bool_],
-    steps: NDArray[np.int64],
-    lengths: NDArray[np.float64],
-    receiver: Cells,
-) -> None:
-    """Point every cell that has a lower neighbour at the steepest; others keep the flood's way."""
-    for cell in range(surface.size):
-        if sea[cell] or np.isnan(surface[cell]):
-            continue
-        steepest, chosen = 0.0, -1
-        for k in range(8):
-            fall = np.float64(surface[cell]) - surface[cell + steps[k]]
-            if fall > steepest * lengths[k]:
-                steepest, chosen = fall / lengths[k], cell + steps[k]
-        if chosen >= 0:
-            receiver[cell] = -1 if sea[chosen] else chosen
+def _first_drained(level: Levels, directions: Directions, steps: Steps, cell: int) -> int:
+    """The first neighbour of a cell's own level that drains; `FLAT` if there is none."""
+    for k in range(8):
+        there = cell + steps[k]
+        towards = directions[there] & TOWARDS
+        if level[there] == level[cell] and (towards < FLAT or towards == LEAVES):
+            return k
+    return FLAT
 
 
 @compiled
-def _stack(buckets: Cells, following: Cells, bucket: int, cell: int) -> None:
-    """Lay a cell on top of its bucket."""
-    following[cell] = buckets[bucket]
-    buckets[bucket] = cell
+def _next_ring(level: Levels, directions: Directions, steps: Steps, ring: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Flat cells beside the ring, of the same level, each once."""
+    found = 0
+    cells = np.empty(8 * ring.size, dtype=np.int64)
+    for cell in ring:
+        for step in steps:
+            there = cell + step
+            if directions[there] == FLAT and level[there] == level[cell]:
+                directions[there] = _PENDING
+                cells[found] = there
+                found += 1
+    return cells[:found].copy()
 
 
 @compiled
-def _gather(heap: Cells, level: Raster, buckets: Cells, following: Cells, bucket: int) -> tuple[Cells, int]:
-    """Move a bucket's cells to the empty heap; the heap (it may have grown) and its length."""
-    waiting = 0
-    cell = buckets[bucket]
-    while cell >= 0:
-        heap = _push(heap, waiting, level, cell)
-        waiting += 1
-        cell = following[cell]
-    return heap, waiting
-
-
-@compiled
-def _before(level: Raster, one: int, other: int) -> bool:
-    """Whether a cell is flooded before another: by level, then by number."""
-    return bool(level[one] < level[other] or (level[one] == level[other] and one < other))
-
-
-@compiled
-def _push(heap: Cells, length: int, level: Raster, cell: int) -> Cells:
-    """Add a cell to a binary heap of `length` cells; returns the heap, which may have grown."""
-    if length == heap.size:
-        larger = np.empty(2 * heap.size, dtype=np.int32)
-        larger[:length] = heap
-        heap = larger
-    at = length
-    while at > 0 and _before(level, cell, heap[(at - 1) // 2]):
-        heap[at] = heap[(at - 1) // 2]
-        at = (at - 1) // 2
-    heap[at] = cell
-    return heap
-
-
-@compiled
-def _pop(heap: Cells, length: int, level: Raster) -> int:
-    """Take the first cell off a heap of `length` cells."""
-    first, last = heap[0], heap[length - 1]
-    at, child = 0, 1
-    while child < length - 1:
-        if child + 1 < length - 1 and _before(level, heap[child + 1], heap[child]):
-            child += 1
-        if not _before(level, heap[child], last):
-            break
-        heap[at] = heap[child]
-        at, child = child, 2 * child + 1
-    heap[at] = last
-    return int(first)
+def _accumulate(directions: Directions, steps: Steps) -> Cells:
+    """(cells,) cells upstream: from each spring down until a cell waits for another tributary."""
+    donors, cells = np.zeros(directions.size, dtype=np.uint8), np.zeros(directions.size, dtype=np.int32)
+    for cell in range(directions.size):
+        if directions[cell] != VOID:
+            cells[cell] = 1
+            if directions[cell] < FLAT:
+                donors[cell + steps[directions[cell]]] += np.uint8(1)
+    for spring in range(directions.size):
+        at = np.int64(spring)
+        while directions[at] != VOID and donors[at] == 0:
+            donors[at] = _DONE
+            if directions[at] >= FLAT:
+                break
+            to = at + steps[directions[at]]
+            cells[to] += cells[at]
+            donors[to] -= np.uint8(1)
+            at = to
+    return cells

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headscarp.core.pci.compiled import compiled
+from headscarp.core.pci.elementary import ln_row, tangent
 from headscarp.core.pci.flow import contributing_cells, drainage
 from headscarp.core.pci.pixels import PixelSize
 from headscarp.core.types import Mask, Raster
@@ -19,6 +20,8 @@ The cap is what makes wetness a local quantity: what happens upstream of a strea
 change it, so a block needs a halo of the length of a first-order basin only.
 """
 LEAST_TANGENT = 0.001
+
+_RADIANS = float(np.pi / 180.0)
 
 
 class Hydrology(NamedTuple):
@@ -47,9 +50,19 @@ def hydrology(elevation: Raster, land: Mask, slope: Raster, pixel: PixelSize) ->
 @compiled
 def _wetness(cells: NDArray[np.int32], slope: Raster, cell_m2: float, side_m: float, out: Raster) -> None:
     """ln(a / tan b) where anything drains, NaN elsewhere."""
+    ratio = np.empty(out.shape[1])
     for y in range(out.shape[0]):
-        for x in range(out.shape[1]):
-            area = min(cells[y, x] * cell_m2, CHANNEL_AREA_M2)
-            tangent = np.tan(np.radians(np.float64(slope[y, x])))
-            tangent = LEAST_TANGENT if tangent < LEAST_TANGENT else tangent
-            out[y, x] = np.log(area / (side_m * tangent)) if area > 0.0 else np.nan
+        _area_over_tangent(cells[y], slope[y], cell_m2, side_m, ratio)
+        ln_row(ratio, out[y])
+
+
+@compiled
+def _area_over_tangent(
+    cells: NDArray[np.int32], slope: NDArray[np.float32], cell_m2: float, side_m: float, ratio: NDArray[np.float64]
+) -> None:
+    for x in range(ratio.size):
+        area = cells[x] * cell_m2
+        steepness = tangent(np.float64(slope[x]) * _RADIANS)
+        steepness = LEAST_TANGENT if steepness < LEAST_TANGENT else steepness
+        capped = CHANNEL_AREA_M2 if area > CHANNEL_AREA_M2 else area
+        ratio[x] = capped / (side_m * steepness) if area > 0.0 else np.nan

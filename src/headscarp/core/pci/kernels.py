@@ -16,8 +16,9 @@ from headscarp.core.pci.distance import distance_to_lines, distance_to_mask
 from headscarp.core.pci.faulting import rake_planes
 from headscarp.core.pci.hydrology import hydrology
 from headscarp.core.pci.pixels import pixel_size
-from headscarp.core.pci.relief import relief, roughness, topographic_position
-from headscarp.core.pci.terrain import curvature, slope_aspect
+from headscarp.core.pci.relief import local_range, relief, topographic_position
+from headscarp.core.pci.roughness import elevation_std, residual_std, roughness
+from headscarp.core.pci.terrain import terrain
 from headscarp.core.types import Raster
 
 Lines = list[NDArray[np.float64]]
@@ -53,22 +54,31 @@ def _raster(inputs: Inputs, name: str, grid: GeoBox) -> Raster:
     return np.ascontiguousarray(layer, dtype=np.float32)
 
 
-def _slope_aspect(inputs: Inputs, grid: GeoBox) -> Outputs:
-    out = slope_aspect(_raster(inputs, "elevation", grid), pixel_size(grid))
-    return {"slope": out.slope, "aspect_east": out.east, "aspect_north": out.north}
-
-
-def _curvature(inputs: Inputs, grid: GeoBox) -> Outputs:
-    out = curvature(_raster(inputs, "elevation", grid), pixel_size(grid))
-    return {"plan_curvature": out.plan, "profile_curvature": out.profile}
+def _terrain(inputs: Inputs, grid: GeoBox) -> Outputs:
+    """Five layers of the paper, and three that a table may choose instead."""
+    out = terrain(_raster(inputs, "elevation", grid), pixel_size(grid))
+    names = ("slope", "aspect_east", "aspect_north", "plan_curvature", "profile_curvature")
+    return dict(zip((*names, "laplacian", "surface_ratio", "local_position"), out, strict=True))
 
 
 def _relief(inputs: Inputs, grid: GeoBox) -> Outputs:
     return {"relief": relief(_raster(inputs, "elevation", grid), pixel_size(grid))}
 
 
+def _local_range(inputs: Inputs, grid: GeoBox) -> Outputs:
+    return {"local_range": local_range(_raster(inputs, "elevation", grid))}
+
+
 def _roughness(inputs: Inputs, grid: GeoBox) -> Outputs:
     return {"roughness": roughness(_raster(inputs, "elevation", grid), pixel_size(grid))}
+
+
+def _elevation_std(inputs: Inputs, grid: GeoBox) -> Outputs:
+    return {"elevation_std": elevation_std(_raster(inputs, "elevation", grid), pixel_size(grid))}
+
+
+def _residual_std(inputs: Inputs, grid: GeoBox) -> Outputs:
+    return {"residual_std": residual_std(_raster(inputs, "elevation", grid), pixel_size(grid))}
 
 
 def _topographic_position(inputs: Inputs, grid: GeoBox) -> Outputs:
@@ -107,12 +117,14 @@ def _focal_mechanism(inputs: Inputs, grid: GeoBox) -> Outputs:
 
 
 KERNELS: dict[str, Kernel] = {
-    "slope_aspect": Kernel(_slope_aspect),
-    "curvature": Kernel(_curvature),
+    "terrain": Kernel(_terrain),
     "relief": Kernel(_relief),
-    "roughness": Kernel(_roughness),
-    "topographic_position": Kernel(_topographic_position),
-    "hydrology": Kernel(_hydrology),
+    "local_range": Kernel(_local_range),
+    "roughness": Kernel(_roughness, version=2),
+    "elevation_std": Kernel(_elevation_std),
+    "residual_std": Kernel(_residual_std),
+    "topographic_position": Kernel(_topographic_position, version=2),
+    "hydrology": Kernel(_hydrology, version=2),
     "river_distance": Kernel(_river_distance),
     "fault_distance": Kernel(_fault_distance),
     "focal_mechanism": Kernel(_focal_mechanism),

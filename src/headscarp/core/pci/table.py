@@ -21,7 +21,7 @@ Role = Literal["feature", "support"]
 Resampling = Literal["nearest", "mode", "bilinear", "cubic", "average", "bilinear_ln"]
 Transform = Literal["identity", "ln", "log1p", "log10", "code"]
 
-UNITS = frozenset({"m", "degree", "1", "0.01 m-1", "g", "cm s-1", "m s-1", "ln", "code", "km2"})
+UNITS = frozenset({"m", "degree", "1", "0.01 m-1", "g", "cm s-1", "m s-1", "ln", "code", "km2", "mm"})
 CATEGORICAL_RESAMPLING = frozenset({"nearest", "mode"})
 
 
@@ -48,6 +48,8 @@ class Row:
     """Own reach of the kernel in metres; the reach of its inputs is added by the table."""
     valid: tuple[float, float] | None = None
     """Physical range; a value outside is nodata (continuous) or unknown (categorical)."""
+    precision: float | None = None
+    """Step of the stored value, whose error is at most half of it; None stores float32."""
     missing: str = "nodata"
     """What stands where the value cannot be known, in words."""
     transform: Transform = "identity"
@@ -84,6 +86,9 @@ class Table:
                     raise ValueError(f"table {self.name}: channel {channel!r} is defined twice")
                 self._by_channel[channel] = row
         list(self.ordered())
+        for row in self.rows:
+            if row.per == "static" and any(self._depends_on_event(name) for name in row.inputs):
+                raise ValueError(f"table {self.name}: static row {row.name} has an input that depends on the event")
         if not any(row.per == "event" and row.role == "feature" for row in self.rows):
             raise ValueError(f"table {self.name}: no feature depends on the event")
 
@@ -91,8 +96,22 @@ class Table:
         """The row that fills `channel`; KeyError if none does."""
         return self._by_channel[channel]
 
+    def _depends_on_event(self, name: str) -> bool:
+        row = self._by_channel.get(name)
+        return name.startswith("event.") if row is None else row.per == "event"
+
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
+
+    @property
+    def static(self) -> tuple[Row, ...]:
+        """The rows that no event changes."""
+        return tuple(row for row in self.rows if row.per == "static")
+
+    @property
+    def of_event(self) -> tuple[Row, ...]:
+        """The rows that the event fills."""
+        return tuple(row for row in self.rows if row.per == "event")
 
     @property
     def features(self) -> tuple[Row, ...]:
@@ -154,8 +173,20 @@ def _check_row(row: Row) -> None:
         and row.resampling not in CATEGORICAL_RESAMPLING,
         "a categorical layer needs a legend": row.kind == "categorical" and row.legend is None,
         "halo must not be negative": row.halo_m < 0,
+        "the shaking belongs to the event": row.per == "static" and (row.source or "").startswith("shaking."),
+        "a precision needs a valid range that fits into 16 bits": not _fits(row),
         "a citation is missing": not row.cite,
     }
     for problem, found in problems.items():
         if found:
             raise ValueError(f"row {row.name}: {problem}")
+
+
+def _fits(row: Row) -> bool:
+    """Whether the valid range, in steps of the precision, fits into 16 bits with one value to spare."""
+    if row.precision is None:
+        return True
+    if row.valid is None or row.kind == "categorical" or not row.precision > 0:
+        return False
+    low, high = (value / row.precision for value in row.valid)
+    return high <= 65534 if low >= 0 else max(-low, high) <= 32767

@@ -50,6 +50,8 @@ class Inventory:
     """Raster whose non-zero pixels are neither landslide nor background."""
     polygons: Path | None = None
     """Polygons from which a raster `href` was made."""
+    extent: Path | None = None
+    """Polygons of the ground that was searched: what lies outside is unknown. None means all of the DEM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class _Inventory(_Model):
     ignore: str | None = None
     ignore_href: str | None = None
     polygons: str | None = None
+    extent: str | None = None
 
 
 class _Folder(_Model):
@@ -192,7 +195,7 @@ def _inventory(model: _Inventory | None, folder: Path) -> Inventory | None:
     if model is None:
         return None
     where = f"{folder / 'event.json'}: inventory"
-    hrefs = {"href": model.href, "ignore_href": model.ignore_href, "polygons": model.polygons}
+    hrefs = {"href": model.href, "ignore_href": model.ignore_href, "polygons": model.polygons, "extent": model.extent}
     places = {key: _place(folder, href, f"{where}.{key}") for key, href in hrefs.items() if href is not None}
     return Inventory(
         href=places["href"],
@@ -201,6 +204,7 @@ def _inventory(model: _Inventory | None, folder: Path) -> Inventory | None:
         ignore=model.ignore,
         ignore_href=places.get("ignore_href"),
         polygons=places.get("polygons"),
+        extent=places.get("extent"),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -12,6 +13,9 @@ from headscarp.core.types import Attributes
 from headscarp.errors import BadRaster, SourceUnavailable
 
 ATTEMPTS = 3
+"""At a request; a host that never answers costs this many time-outs, and is then unavailable."""
+_VIRTUAL_HOST = re.compile(r"(?P<bucket>[a-z0-9][a-z0-9.-]+)\.s3([.-][a-z0-9-]+)?\.amazonaws\.com")
+_PATH_HOST = re.compile(r"s3([.-][a-z0-9-]+)?\.amazonaws\.com")
 
 
 def is_remote(href: str) -> bool:
@@ -24,6 +28,24 @@ def gdal_path(href: str) -> str:
     if href.startswith("s3://"):
         return f"/vsis3/{href.removeprefix('s3://')}"
     return f"/vsicurl/{href}" if is_remote(href) else href
+
+
+def mirrored(href: str, mirror: str) -> str:
+    """Where a mirror keeps what a URL names: `<mirror>/<bucket>/<key>`, or `<mirror>/<host>/<path>` of no S3 host.
+
+    A bucket is that of `s3://bucket/key`, `https://bucket.s3[.region].amazonaws.com/key` or
+    `https://s3[.region].amazonaws.com/bucket/key`. Paths of local files are returned as they are.
+    """
+    if not is_remote(href):
+        return href
+    scheme, _, rest = href.partition("://")
+    host, _, path = rest.partition("/")
+    bucket = _VIRTUAL_HOST.fullmatch(host)
+    if bucket:
+        return f"{mirror}/{bucket['bucket']}/{path}"
+    if scheme != "s3" and _PATH_HOST.fullmatch(host):
+        return f"{mirror}/{path}"
+    return f"{mirror}/{host}/{path}"
 
 
 def gdal_options(timeout_s: float) -> dict[str, str | int]:
@@ -39,9 +61,9 @@ def gdal_options(timeout_s: float) -> dict[str, str | int]:
         "GDAL_HTTP_TIMEOUT": f"{timeout_s:g}",
         "GDAL_HTTP_MAX_RETRY": str(ATTEMPTS - 1),
         "GDAL_HTTP_RETRY_DELAY": "1",
+        "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
         "GDAL_PAM_ENABLED": "NO",
         "GDAL_CACHEMAX": 256,
-        "VSI_CACHE": "TRUE",
     }
     endpoint = urlparse(os.environ.get("AWS_ENDPOINT_URL", ""))
     if endpoint.netloc:

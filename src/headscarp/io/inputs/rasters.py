@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import Lock
+from typing import TypeVar
 
 import numpy as np
 import rasterio
@@ -14,26 +14,33 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import CRS
 from rasterio.errors import RasterioError
-from rasterio.fill import fillnodata
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterWindow
-from scipy.ndimage import maximum_filter, minimum_filter
 
-from headscarp.core.types import Attributes, Codes, Mask, Raster
+from headscarp.core.types import Attributes, Codes, Raster
 from headscarp.core.warp import Patch, Positions, mosaic, on_lattice, project, sample, sample_codes
 from headscarp.errors import BadRaster, SourceUnavailable
+from headscarp.io.inputs.bands import (
+    HIGHEST_M,
+    check_dataset,
+    constant_elevation,
+    read_codes,
+    read_elevation,
+    read_values,
+)
 from headscarp.io.inputs.origin import gdal_options, gdal_path, identify, is_remote
-from headscarp.io.inputs.sources import SourceSpec
+from headscarp.io.inputs.placed import Piece, bridged, first_known, north_up, positions_on, source_window
+from headscarp.io.inputs.spec import SourceSpec
+from headscarp.io.inputs.voids import fill_small_voids, flatten_sea
 
-VOID_PX = 5
-"""DEM voids up to this wide are filled."""
-_MARGIN_PX = 12
-"""Source pixels read around a window: two void widths, and the widest resampling kernel."""
+__all__ = ["RasterLayer", "fill_small_voids", "gdal_env"]
+
 _TILE_OVERLAP = 0.001
 """Degrees by which an absent tile overlaps its neighbours, whose pixels may begin half a pixel off the degree."""
 _WGS84 = CRS.from_epsg(4326)
 
-Convert = Callable[[DatasetReader, RasterWindow], np.ndarray]
+T = TypeVar("T")
+Read = Callable[[SourceSpec, DatasetReader, RasterWindow], np.ndarray]
 
 
 def gdal_env(*, timeout_s: float = 30.0) -> rasterio.Env:
@@ -50,7 +57,15 @@ class RasterLayer:
     def __init__(self, name: str, spec: SourceSpec, *, timeout_s: float = 30.0) -> None:
         self.name, self.spec, self.timeout_s = name, spec, timeout_s
         self._identities: dict[str, Attributes | None] = {}
+        self._ranks: dict[str, int] = {}
+        self._suspect: set[str] = set()
         self._lock = Lock()
+
+    def apart(self) -> RasterLayer:
+        """The same layer with a lineage of its own; what identifies its files is asked for once by both."""
+        other = RasterLayer(self.name, self.spec, timeout_s=self.timeout_s)
+        other._identities, other._lock = self._identities, self._lock
+        return other
 
     def check(self) -> None:
         """Open the file once; tiles are found only where they are needed.
@@ -60,8 +75,24 @@ class RasterLayer:
             SourceUnavailable: its host did not answer.
         """
         if self.spec.kind == "raster":
-            with gdal_env(timeout_s=self.timeout_s), self._dataset(self.spec.href):
+            with gdal_env(timeout_s=self.timeout_s), self._dataset(*self._present()):
                 pass
+
+    def check_terrain(self) -> None:
+        """As `check`, for elevations.
+
+        Raises:
+            BadRaster: also where they are the same all over a file, or in a unit that is no length.
+            SourceUnavailable: as `check`.
+        """
+        self.check()
+        if self.spec.kind != "raster":
+            return
+        rank, href = self._present()
+        with gdal_env(timeout_s=self.timeout_s), self._dataset(rank, href) as dataset:
+            constant = self._guarded(href, lambda: constant_elevation(self.spec.chain[rank], dataset))
+        if constant is not None:
+            raise BadRaster(f"layer {self.name}: {href}: expected terrain, found {constant:g} m everywhere")
 
     def continuous(self, grid: GeoBox, resampling: str) -> Raster:
         """(y, x) float32 values on `grid`; NaN where the source has none.
@@ -69,75 +100,109 @@ class RasterLayer:
         Raises:
             BadRaster, SourceUnavailable: as `check`, or the file is cut off.
         """
-        pieces = self._pieces(grid, self._values, np.nan)
-        return _first_known((sample(patch, at, resampling) for patch, at in pieces), grid)
+        pieces = self._pieces(grid, read_values, np.nan)
+        return first_known((sample(p.patch, p.at, resampling) for p in pieces), grid)
 
     def codes(self, grid: GeoBox, resampling: str) -> Codes:
         """(y, x) uint8 class codes on `grid`; 0 where unknown. Raises as `continuous`."""
         out = np.zeros((grid.shape.y, grid.shape.x), np.uint8)
-        for patch, at in self._pieces(grid, self._codes, 0):
-            found = sample_codes(patch, at, resampling)
+        for piece in self._pieces(grid, read_codes, 0):
+            found = sample_codes(piece.patch, piece.at, resampling)
             np.copyto(out, found, where=out == 0)
         return out
 
     def elevation(self, grid: GeoBox, resampling: str) -> tuple[Raster, Raster]:
-        """Elevation with the sea at 0, and land (1) or sea (0); NaN in voids wider than 5 source pixels.
+        """Elevation in metres with the sea at 0, and land (1) or sea (0); NaN in voids wider than 5 source pixels.
 
         The sea is flattened before interpolation, so that no slope of the sea floor reaches the coast.
         Raises as `continuous`.
         """
         elevations, lands = [], []
-        for patch, at in self._pieces(grid, self._values, np.nan):
-            flat, ground = _flatten_sea(fill_small_voids(patch.values), self.spec.sea)
+        for patch, at in self._pieces(grid, read_elevation, np.nan):
+            flat, ground = flatten_sea(fill_small_voids(patch.values), self.spec.sea)
+            self._suspect_feet(flat)
             elevations.append(sample(replace(patch, values=flat), at, resampling))
             lands.append(sample(replace(patch, values=ground), at, "nearest"))
-        elevation, land = _first_known(iter(elevations), grid), _first_known(iter(lands), grid)
+        elevation, land = first_known(iter(elevations), grid), first_known(iter(lands), grid)
         elevation[land == 0] = 0.0
         return elevation, land
 
     def lineage(self) -> Attributes:
-        """What was read, with licence and identity, for the cube's attributes."""
-        kept = {"kind", "href", "band", "scheme", "licence", "attribution", "epoch", "resolution", "note"}
-        with self._lock:
-            files = {href: found or "absent" for href, found in sorted(self._identities.items())}
-        return self.spec.model_dump(include=kept, exclude_none=True) | {"files": files}
+        """What was read, with licence and identity, for the cube's attributes.
 
-    def _pieces(self, grid: GeoBox, convert: Convert, fill: float) -> Iterator[tuple[Patch, Positions]]:
-        """Source windows that cover `grid`, with the positions to sample them at."""
+        `files` are those of the layer itself, `fallback` says of each fallback that was read what it is and its
+        files, `suspect` what about the values should be looked at.
+        """
+        with self._lock:
+            read = [self._files(rank) for rank in range(len(self.spec.chain))]
+            suspect = sorted(self._suspect)
+        told = self.spec.described() | {"files": read[0]}
+        fallback = [
+            spec.described() | {"files": files}
+            for spec, files in zip(self.spec.fallback, read[1:], strict=True)
+            if files
+        ]
+        return told | ({"fallback": fallback} if fallback else {}) | ({"suspect": suspect} if suspect else {})
+
+    def _files(self, rank: int) -> Attributes:
+        """Identity by address of the files of one specification of the chain."""
+        asked = (href for href, of in sorted(self._ranks.items()) if of == rank and href in self._identities)
+        return {href: self._identities[href] or "absent" for href in asked}
+
+    def _suspect_feet(self, elevation: Raster) -> None:
+        with np.errstate(invalid="ignore"):
+            if (elevation > HIGHEST_M).any():
+                with self._lock:
+                    self._suspect.add(f"elevations above {HIGHEST_M:g} m: if the file is in feet, state `unit: ft`")
+
+    def _pieces(self, grid: GeoBox, read: Read, fill: float) -> Iterator[Piece]:
+        """Source windows that cover `grid`, the preferred ones first."""
         with gdal_env(timeout_s=self.timeout_s):
             if self.spec.kind == "tiles":
-                yield from self._tiles(grid, convert, fill)
+                yield from self._tiles(grid, read, fill)
             else:
-                yield from self._file(grid, convert)
+                yield from self._file(grid, read)
 
-    def _file(self, grid: GeoBox, convert: Convert) -> Iterator[tuple[Patch, Positions]]:
-        with self._dataset(self.spec.href) as dataset:
-            crs = CRS.from_user_input(dataset.crs)
-            at = project(grid, crs)
-            for turn in (0.0, 360.0, -360.0) if crs.is_geographic else (0.0,):
-                turned = at.shifted(turn)
-                window = _window(dataset, turned)
+    def _file(self, grid: GeoBox, read: Read) -> Iterator[Piece]:
+        rank, href = self._present()
+        with self._dataset(rank, href) as dataset:
+            for at in positions_on(grid, CRS.from_user_input(dataset.crs)):
+                window = source_window(dataset, at)
                 if window is not None:
-                    values = self._read(dataset, window, convert, self.spec.href)
-                    yield Patch(values, dataset.transform, window.row_off, window.col_off), turned
+                    values = self._read(rank, href, dataset, window, read)
+                    yield Piece(north_up(values, dataset, window), at)
 
-    def _tiles(self, grid: GeoBox, convert: Convert, fill: float) -> Iterator[tuple[Patch, Positions]]:
+    def _present(self) -> tuple[int, str]:
+        """The first file of the chain that is there; the first of all if none is."""
+        hrefs = [spec.href for spec in self.spec.chain]
+        return next(((n, h) for n, h in enumerate(hrefs) if self._identity(n, h) is not None), (0, hrefs[0]))
+
+    def _tiles(self, grid: GeoBox, read: Read, fill: float) -> Iterator[Piece]:
+        """Tiles of the layer, then of its fallbacks where a tile is absent, then what absence itself means."""
         at = project(grid, _WGS84)
-        patches: list[Patch] = []
-        absent: list[Patch] = []
-        for x, y in self._corners(at):
-            href = self.spec.tile_href(x, y)
-            if self._identity(href) is None:
-                absent += self._absent_tile(x, y)
-                continue
-            with self._dataset(href) as dataset:
-                turn = (x + 180) // 360 * 360.0
-                window = _window(dataset, at.shifted(-turn))
-                if window is not None:
-                    values = self._read(dataset, window, convert, href)
-                    patches.append(on_lattice(values, Affine.translation(turn, 0) * dataset.window_transform(window)))
-        for patch in (*mosaic(patches, fill), *absent):
-            yield patch, at
+        corners = self._corners(at)
+        joined: list[Patch] = []
+        for rank in range(len(self.spec.chain)):
+            present = [c for c in corners if self._identity(rank, self._tile(rank, c)) is not None]
+            patches = [patch for corner in present for patch in self._tile_patch(rank, corner, at, read)]
+            joined += [bridged(patch, joined, fill) if rank else patch for patch in mosaic(patches, fill)]
+            corners = [c for c in corners if c not in present]
+        absent = [patch for corner in corners for patch in self._absent_tile(*corner)]
+        yield from (Piece(patch, at) for patch in (*joined, *absent))
+
+    def _tile(self, rank: int, corner: tuple[int, int]) -> str:
+        return self.spec.chain[rank].tile_href(*corner)
+
+    def _tile_patch(self, rank: int, corner: tuple[int, int], at: Positions, read: Read) -> Iterator[Patch]:
+        """The part of a tile that the positions need, if any."""
+        href = self._tile(rank, corner)
+        with self._dataset(rank, href) as dataset:
+            turn = (corner[0] + 180) // 360 * 360.0
+            window = source_window(dataset, at.shifted(-turn))
+            if window is not None:
+                patch = north_up(self._read(rank, href, dataset, window, read), dataset, window)
+                corner_at = patch.lattice * Affine.translation(patch.column, patch.row)
+                yield on_lattice(patch.values, Affine.translation(turn, 0) * corner_at)
 
     def _corners(self, at: Positions) -> list[tuple[int, int]]:
         """Tiles under the grid, and those that its margin may touch."""
@@ -156,9 +221,10 @@ class RasterLayer:
         box = Affine(side, 0, x - _TILE_OVERLAP, 0, -side, y + size + _TILE_OVERLAP)
         return [Patch(np.full((1, 1), sea, np.float32), box)]
 
-    def _identity(self, href: str) -> Attributes | None:
+    def _identity(self, rank: int, href: str) -> Attributes | None:
         """Asked once per file and run."""
         with self._lock:
+            self._ranks.setdefault(href, rank)
             if href in self._identities:
                 return self._identities[href]
         found = identify(href, timeout_s=self.timeout_s)
@@ -166,116 +232,27 @@ class RasterLayer:
             return self._identities.setdefault(href, found)
 
     @contextmanager
-    def _dataset(self, href: str) -> Iterator[DatasetReader]:
+    def _dataset(self, rank: int, href: str) -> Iterator[DatasetReader]:
         """The open, checked file."""
-        if self._identity(href) is None:
+        if self._identity(rank, href) is None:
             raise BadRaster(f"layer {self.name}: {href}: no such file")
         try:
             dataset = rasterio.open(gdal_path(href))
         except RasterioError as error:
             raise self._failure(href, "cannot be opened as a raster", error) from error
         with dataset:
-            self._check(dataset, href)
+            check_dataset(dataset, self.spec.chain[rank], f"layer {self.name}: {href}")
             yield dataset
-
-    def _check(self, dataset: DatasetReader, href: str) -> None:
-        wanted = max(self.spec.band, self.spec.minus_band or 1)
-        if dataset.crs is None or dataset.transform.is_identity:
-            raise BadRaster(f"layer {self.name}: {href}: expected a georeferenced raster, found no CRS or transform")
-        if dataset.count < wanted:
-            raise BadRaster(f"layer {self.name}: {href}: expected band {wanted}, found {dataset.count} band(s)")
-        if self.spec.kind == "tiles" and not dataset.crs.is_geographic:
-            raise BadRaster(f"layer {self.name}: {href}: expected a tile in degrees, found {dataset.crs}")
 
     def _failure(self, href: str, what: str, error: Exception) -> BadRaster | SourceUnavailable:
         kind = SourceUnavailable if is_remote(href) else BadRaster
         return kind(f"layer {self.name}: {href}: {what}: {error}")
 
-    def _read(self, dataset: DatasetReader, window: RasterWindow, convert: Convert, href: str) -> np.ndarray:
+    def _read(self, rank: int, href: str, dataset: DatasetReader, window: RasterWindow, read: Read) -> np.ndarray:
+        return self._guarded(href, lambda: read(self.spec.chain[rank], dataset, window))
+
+    def _guarded(self, href: str, call: Callable[[], T]) -> T:
         try:
-            return convert(dataset, window)
+            return call()
         except RasterioError as error:
             raise self._failure(href, "cut off or damaged", error) from error
-
-    def _values(self, dataset: DatasetReader, window: RasterWindow) -> Raster:
-        """Physical values of a window, NaN where missing."""
-        values = self._band(dataset, window, self.spec.band)
-        if self.spec.minus_band is None:
-            return values
-        other = self._band(dataset, window, self.spec.minus_band)
-        total = values + other
-        total[total <= 0] = np.nan
-        return np.asarray((values - other) / total, dtype=np.float32)
-
-    def _band(self, dataset: DatasetReader, window: RasterWindow, band: int) -> Raster:
-        stored = dataset.read(band, window=window, masked=True)
-        values = stored.astype(np.float32).filled(np.nan)
-        if self.spec.nodata is not None:
-            values[values == np.float32(self.spec.nodata)] = np.nan
-        scale = self.spec.scale if self.spec.scale is not None else dataset.scales[band - 1]
-        offset = self.spec.offset if self.spec.offset is not None else dataset.offsets[band - 1]
-        return values if (scale, offset) == (1.0, 0.0) else np.asarray(values * scale + offset, dtype=np.float32)
-
-    def _codes(self, dataset: DatasetReader, window: RasterWindow) -> Codes:
-        """Class codes of a window; what is no whole number from 1 to 255 is unknown."""
-        stored = dataset.read(self.spec.band, window=window, masked=True)
-        unknown = np.ma.getmaskarray(stored) | (False if self.spec.nodata is None else stored.data == self.spec.nodata)
-        shifted = stored.data.astype(np.float32) + np.float32(self.spec.offset or 0)
-        unknown |= ~((shifted >= 1) & (shifted <= 255) & (shifted == np.floor(shifted)))
-        return np.where(unknown, 0, shifted).astype(np.uint8)
-
-
-def fill_small_voids(values: Raster, *, width_px: int = VOID_PX) -> Raster:
-    """Voids up to `width_px` wide filled by inverse distance; wider ones and the outside of the source stay NaN.
-
-    A void pixel is kept where a square of `width_px` + 1 fits into the void around it.
-    """
-    void = np.isnan(values)
-    if not void.any() or void.all():
-        return values
-    small = void & ~_opened(void, width_px + 1)
-    if not small.any():
-        return values
-    filled = fillnodata(np.where(void, 0, values), mask=~void, max_search_distance=width_px, smoothing_iterations=0)
-    return np.where(small, filled, values).astype(np.float32)
-
-
-def _opened(mask: Mask, side: int) -> Mask:
-    """Pixels covered by squares that fit into the mask, which goes on outside the array."""
-    padded = np.pad(mask.astype(np.uint8), side, constant_values=1)
-    origin = -1 if side % 2 == 0 else 0
-    opened = maximum_filter(minimum_filter(padded, side), side, origin=origin)
-    return np.asarray(opened[side:-side, side:-side] > 0)
-
-
-def _flatten_sea(values: Raster, sea: float | None) -> tuple[Raster, Raster]:
-    """Elevation with the sea at 0, and land as 1, 0 or NaN."""
-    unknown = np.isnan(values)
-    if sea is None:
-        return values, np.where(unknown, np.nan, 1.0).astype(np.float32)
-    land = np.where(unknown, np.nan, values > sea).astype(np.float32)
-    return np.where(land == 0, 0.0, values).astype(np.float32), land
-
-
-def _window(dataset: DatasetReader, at: Positions) -> RasterWindow | None:
-    """The part of the dataset that the positions need, None if they lie elsewhere."""
-    rows, columns = at.pixels(dataset.transform)
-    known = np.isfinite(rows) & np.isfinite(columns)
-    if not known.any():
-        return None
-    top, bottom = _clipped(rows[known], dataset.height)
-    left, right = _clipped(columns[known], dataset.width)
-    return RasterWindow(left, top, right - left, bottom - top) if bottom > top and right > left else None
-
-
-def _clipped(positions: np.ndarray, size: int) -> tuple[int, int]:
-    low, high = math.floor(positions.min()) - _MARGIN_PX, math.ceil(positions.max()) + _MARGIN_PX + 1
-    return max(low, 0), min(high, size)
-
-
-def _first_known(rasters: Iterator[Raster], grid: GeoBox) -> Raster:
-    """Pixel by pixel the first value that is not NaN."""
-    out = np.full((grid.shape.y, grid.shape.x), np.nan, np.float32)
-    for raster in rasters:
-        np.copyto(out, raster, where=np.isnan(out))
-    return out

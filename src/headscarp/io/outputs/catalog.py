@@ -15,7 +15,16 @@ from headscarp.core.event import Event
 from headscarp.core.palette import COVERAGE, GROUND, SCORE
 from headscarp.core.types import Attributes
 from headscarp.io.outputs.item import HAZARD_CODES, PAGE
-from headscarp.io.outputs.product import COLLECTION, ROOT_KEY, public_address, slug, timestamp, titled
+from headscarp.io.outputs.product import (
+    COLLECTION,
+    CUBES,
+    CUBES_TITLE,
+    ROOT_KEY,
+    public_address,
+    slug,
+    timestamp,
+    titled,
+)
 from headscarp.io.outputs.versions import Version
 
 DOI = "10.1093/nsr/nwaf179"
@@ -56,14 +65,14 @@ def event_catalog(event: Event, versions: list[Version], *, synthetic: bool) -> 
     catalog = Catalog(slug(event.id), f"All versions of the landslide map for {title}.", title)
     catalog.stac_extensions = [VERSION_EXTENSION]
     catalog.extra_fields = {"headscarp:event": event_facts(event), "headscarp:synthetic": synthetic}
-    return _with_links(catalog, _event_links(event, versions))
+    return with_links(catalog, _event_links(event, versions))
 
 
 def relisted(current: Attributes, versions: list[Version]) -> Attributes:
     """An event's catalogue with another list of versions, the event described as before."""
     catalog = Catalog.from_dict(current, migrate=False)
     kept = [link for link in catalog.links if link.rel not in {"item", "latest-version"}]
-    return _with_links(catalog, [*kept, *_version_links(versions)])
+    return with_links(catalog, [*kept, *_version_links(versions)])
 
 
 def versions_of(current: Attributes | None) -> list[Version]:
@@ -93,28 +102,36 @@ def collection(current: Attributes | None, item: Attributes, event: Attributes) 
         event: STAC catalogue of its event.
     """
     known = Collection.from_dict(current, migrate=False) if current is not None else None
-    fresh = _bare_collection(_extent(known, item))
+    fresh = _bare_collection(extent_with(known, item))
     href = f"./{event['id']}/catalog.json"
     children = {link.href: link for link in (known.links if known is not None else []) if link.rel == "child"}
     origin = {"headscarp:time": event["headscarp:event"]["time"]}
     children[href] = Link("child", href, str(MediaType.JSON), event["title"], extra_fields=origin)
-    return _with_links(fresh, [*_collection_links(), *(children[key] for key in sorted(children))])
+    return with_links(fresh, [*_collection_links(), *(children[key] for key in sorted(children))])
 
 
-def root_catalog(public_url: str | None) -> Attributes:
-    """The root; `self` is absolute and there only where the public address is known."""
+def root_catalog(public_url: str | None, *, with_cubes: bool = False) -> Attributes:
+    """The root; `self` is absolute and there only where the public address is known.
+
+    Args:
+        public_url: HTTP address of the catalogue, None if not known.
+        with_cubes: Whether the collection of cubes stands.
+    """
     catalog = Catalog("headscarp", "Maps of earthquake-triggered landslides, minutes after a ShakeMap.", "headscarp")
     links = [
         Link("root", "./catalog.json", str(MediaType.JSON), "headscarp"),
         Link("child", f"./{COLLECTION}/collection.json", str(MediaType.JSON), TITLE),
         Link("alternate", f"./{PAGE}", str(MediaType.HTML), "Map page"),
     ]
+    if with_cubes:
+        links.append(Link("child", f"./{CUBES}/collection.json", str(MediaType.JSON), CUBES_TITLE))
     if public_url is not None:
         links.append(Link("self", public_address(ROOT_KEY, public_url), str(MediaType.JSON), "headscarp"))
-    return _with_links(catalog, links)
+    return with_links(catalog, links)
 
 
-def _with_links(document: Catalog, links: list[Link]) -> Attributes:
+def with_links(document: Catalog, links: list[Link]) -> Attributes:
+    """The document as JSON with these links and no others."""
     document.links = []
     document.add_links(links)
     return document.to_dict(include_self_link=True, transform_hrefs=False)
@@ -217,7 +234,7 @@ def _summaries() -> Attributes:
     }
 
 
-def _extent(known: Collection | None, item: Attributes) -> Extent:
+def extent_with(known: Collection | None, item: Attributes) -> Extent:
     """The union of what was known and the item; all longitudes once anything crosses the antimeridian."""
     moment = datetime.fromisoformat(item["properties"]["datetime"]).astimezone(UTC)
     box, times = item["bbox"], (moment, moment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -17,7 +18,17 @@ from headscarp.core.palette import GROUND
 from headscarp.core.types import Attributes
 from headscarp.io.outputs.assets import Rendered, aggregate_km2, grid_fields, map_keys
 from headscarp.io.outputs.geography import geojson, outline, valid_hull, wrapped_bbox
-from headscarp.io.outputs.product import COLLECTION, ModelMap, Product, cube_key, event_folder, slug, timestamp
+from headscarp.io.outputs.product import (
+    COLLECTION,
+    ModelMap,
+    Product,
+    cube_item_key,
+    cube_key,
+    event_folder,
+    item_folder,
+    slug,
+    timestamp,
+)
 
 EXTENSIONS = [
     "https://stac-extensions.github.io/earthquake/v1.0.0/schema.json",
@@ -40,7 +51,8 @@ def build_item(product: Product, rendered: Rendered, *, now: datetime, with_cube
     """The item, without links between versions (see catalog.linked).
 
     Its geometry is the hull of the pixels that have a value, or the grid's outline if none has;
-    `datetime` is the origin time; `created` and `processing:datetime` are `now`.
+    `datetime` is the origin time; `created` and `processing:datetime` are `now`. `with_cube` says that its cube
+    stands in the catalogue.
     """
     shape = outline(product.grid, valid_hull(product.status))
     item = Item(
@@ -221,9 +233,10 @@ def _links(product: Product, rendered: Rendered, *, with_cube: bool) -> Iterator
         yield Link("derived_from", href, None, f"Source of {layer}")
     if with_cube:
         up = "/".join([".."] * (event_folder(event).count("/") + 2))
-        cube = f"{up}/{cube_key(event, run)}"
-        yield Link("store", cube, str(MediaType.VND_ZARR) + "; version=3", "Cube of predictors")
-        yield Link("derived_from", cube, str(MediaType.VND_ZARR) + "; version=3", "Cube of predictors")
+        cube = cube_key(event, run)
+        yield Link("store", f"{up}/{cube}", str(MediaType.VND_ZARR) + "; version=3", "Cube of predictors")
+        described = posixpath.relpath(cube_item_key(cube), item_folder(event, run))
+        yield Link("derived_from", described, str(MediaType.GEOJSON), "Cube of predictors")
 
 
 def _public_sources(product: Product) -> Iterator[tuple[str, str]]:

@@ -20,6 +20,9 @@ CATALOG = "catalog"
 COLLECTION = "coseismic-landslides"
 ROOT_KEY = f"{CATALOG}/catalog.json"
 COLLECTION_KEY = f"{CATALOG}/{COLLECTION}/collection.json"
+CUBES = "headscarp-cubes"
+CUBES_TITLE = "Cubes of landslide control indicators"
+CUBES_KEY = f"{CATALOG}/{CUBES}/collection.json"
 USGS_MODEL = "nowicki_jessee"
 """Models of this name family are shown as what USGS would publish."""
 
@@ -118,6 +121,12 @@ def item_key(event: str, run: str) -> str:
 def cube_key(event: str, run: str) -> str:
     """Key of the cube a run was predicted from."""
     return f"cubes/{slug(event)}/{run}.zarr"
+
+
+def cube_item_key(cube: str) -> str:
+    """Key of the catalogue's item of a cube, from the cube's own key."""
+    name = f"{slug(cube.rpartition('/')[2].removesuffix('.zarr'))}-cube"
+    return f"{CATALOG}/{CUBES}/{name}/{name}.json"
 
 
 def public_address(key: str, public_url: str) -> str:
