@@ -1,7 +1,7 @@
 """Eight local terrain attributes in one pass: share of the machine's bandwidth, and speed against xarray-spatial.
 
-Slope, aspect (east, north), plan and profile curvature are rows of the coseismic table; surface ratio, local
-position and local range are what another table may choose. Production runs the same kernel, one block a thread.
+Slope, aspect (east, north), plan and profile curvature are rows of the coseismic table; the Laplacian, gradient
+and local position are what another table may choose. Production runs the same kernel, one block a thread.
 """
 
 from __future__ import annotations

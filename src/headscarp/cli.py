@@ -160,15 +160,15 @@ def train(
     data: Annotated[Path, typer.Option(help="Folder with the real event folders")] = Path("../shared/data/events"),
     scratch: Annotated[Path, typer.Option(help="Keeps worlds, cubes and the checkpoint")] = Path(".cache/train"),
 ) -> None:
-    """Train the small released model again, on synthetic worlds and one real event; goes on where it was stopped."""
+    """Train the small released model again, on synthetic worlds and two real events; goes on where it was stopped."""
     from headscarp.pipeline.train import Seeds, TrainSettings, train_model
 
     settings = TrainSettings(attribution=KASHMIR_ATTRIBUTION)
     with _shown(quiet=False) as watcher:
         manifest = train_model(
             settings,
-            folders=[data / "us_usp000e12e_kashmir2005"],
-            unseen_folders=[data / "us_us20002926_gorkha2015_30m", data / "us_usp000g650_wenchuan2008_30m"],
+            folders=[data / "us_usp000e12e_kashmir2005", data / "us_us20002926_gorkha2015_30m"],
+            unseen_folders=[data / "us_usp000g650_wenchuan2008_30m"],
             worlds=Seeds(),
             out=out_folder / settings.name,
             scratch=scratch,

@@ -219,17 +219,22 @@ def _is_within(position: float, size: int, limit: float) -> bool:
 
 @compiled
 def _mode_at(source: Codes, r: float, c: float, half: tuple[float, float], counts: NDArray[np.int64]) -> int:
-    """Most frequent known code inside the footprint."""
+    """Most frequent known code inside the footprint, the smallest of equals; `counts` is left all zero, as it came."""
     r0, r1 = _span(r, half[0], source.shape[0])
     c0, c1 = _span(c, half[1], source.shape[1])
-    counts[:] = 0
     for i in range(r0, r1):
         for j in range(c0, c1):
             counts[source[i, j]] += 1
-    pixels = (r1 - r0) * (c1 - c0)
-    if pixels == 0 or 2 * counts[0] > pixels:
-        return 0
-    return 1 + int(np.argmax(counts[1:]))
+    code, most, unknown = 0, 0, counts[0]
+    for i in range(r0, r1):
+        for j in range(c0, c1):
+            candidate, count = source[i, j], counts[source[i, j]]
+            if candidate != 0 and (count > most or (count == most and candidate < code)):
+                code, most = int(candidate), count
+    for i in range(r0, r1):
+        for j in range(c0, c1):
+            counts[source[i, j]] = 0
+    return 0 if 2 * unknown > (r1 - r0) * (c1 - c0) else code
 
 
 @compiled

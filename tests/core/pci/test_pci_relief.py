@@ -12,7 +12,7 @@ from scipy import ndimage
 from headscarp.core.pci.focal import above_disc_mean, disc_reaches, window_range
 from headscarp.core.pci.pixels import PixelSize, half_side_px, pixel_size, radius_px
 from headscarp.core.pci.relief import local_range, relief, topographic_position
-from headscarp.core.pci.roughness import elevation_std, residual_std, roughness
+from headscarp.core.pci.roughness import elevation_std, residual_std, roughness, surface_ratio
 from headscarp.core.types import Raster
 from tests.core.pci.landforms import SQUARE, fractal, grid_of, plane
 
@@ -137,6 +137,11 @@ def test_what_may_stand_for_roughness_ignores_the_missing() -> None:
     expected = np.full(z.shape, np.nan)
     expected[known] = np.nanstd(cells[known], axis=1)
     np.testing.assert_allclose(elevation_std(z, SQUARE), expected, rtol=1e-4, atol=1e-3)
+
+
+def test_surface_ratio_of_slopes() -> None:
+    slope = np.array([[0.0, 60.0, np.nan]], np.float32)
+    np.testing.assert_allclose(surface_ratio(slope), [[1.0, 2.0, np.nan]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("azimuth", [0.0, 90.0])

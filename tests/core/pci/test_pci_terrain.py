@@ -61,9 +61,9 @@ def test_cone_falls_away_from_its_tip() -> None:
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.5, 12.0, 60.0])
-def test_surface_ratio_and_position_of_a_plane(slope: float) -> None:
+def test_gradient_and_position_of_a_plane(slope: float) -> None:
     out = terrain(plane((9, 9), slope=slope, azimuth=90.0), SQUARE)
-    assert out.surface_ratio == pytest.approx(1.0 / np.cos(np.radians(slope)), abs=1e-5)
+    assert out.gradient == pytest.approx(np.tan(np.radians(slope)), abs=1e-5)
     assert out.local_position == pytest.approx(0.0, abs=1e-3)
 
 

@@ -18,7 +18,7 @@ SMOOTHING_RADIUS_PX = 3
 
 _LINE = np.exp(-0.5 * np.arange(SMOOTHING_RADIUS_PX + 1) ** 2.0)
 _W0, _W1, _W2, _W3 = (_LINE / (_LINE[0] + 2.0 * _LINE[1:].sum())).astype(np.float32)
-_ZERO, _ONE, _TWO, _HUNDRED = np.float32(0.0), np.float32(1.0), np.float32(2.0), np.float32(100.0)
+_ZERO, _ONE, _HUNDRED = np.float32(0.0), np.float32(1.0), np.float32(100.0)
 _LIMIT = np.float32(CURVATURE_LIMIT)
 
 
@@ -67,7 +67,7 @@ def curvature_row(
         t = ((north - row) + (south - row)) * per_t
         laplacian[x + 1] = -_HUNDRED * (r + t)
         s = ((up[x + 2] - up[x]) - (down[x + 2] - down[x])) * per_s
-        pp, qq, pqs = p * p, q * q, _TWO * p * q * s
+        pp, qq, pqs = p * p, q * q, (p + p) * q * s
         g = pp + qq
         secant_squared = _ONE + g
         scale = -_HUNDRED / (g * secant_squared * np.sqrt(secant_squared))

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from headscarp.core.pci.compiled import Real, compiled
 
-_ONE, _QUARTER_TURN = np.float32(1.0), np.float32(0.5 * np.pi)
-_A = tuple(np.float32(a) for a in (
+_ONE, _DEGREES, _QUARTER_TURN = np.float32(1.0), np.float32(180.0 / np.pi), np.float32(90.0)
+_A = tuple(np.float32(a * 180.0 / np.pi) for a in (
     -0.3333314528, 0.1999355085, -0.1420889944, 0.1065626393, -0.0752896400, 0.0429096138, -0.0161657367, 0.0028662257
 ))  # fmt: skip
 _SINE = tuple((-1) ** (n // 2) / math.factorial(n) for n in range(3, 14, 2))
@@ -24,12 +24,12 @@ _FRACTION, _EXPONENT_OF_ONE = (1 << 52) - 1, 1023 << 52
 
 @compiled
 def arctangent(value: Real, inverse: Real) -> Real:
-    """Arctangent of a value >= 0 in radians to 2e-7, given 1 / value (Abramowitz and Stegun 4.4.49)."""
+    """Arctangent of a value >= 0 in degrees to 1e-5, given 1 / value (Abramowitz and Stegun 4.4.49)."""
     swap = value > _ONE
     t = inverse if swap else value
     s = t * t
     high = ((_A[7] * s + _A[6]) * s + _A[5]) * s + _A[4]
-    angle = t + t * s * ((((high * s + _A[3]) * s + _A[2]) * s + _A[1]) * s + _A[0])
+    angle = t * (_DEGREES + s * ((((high * s + _A[3]) * s + _A[2]) * s + _A[1]) * s + _A[0]))
     return _QUARTER_TURN - angle if swap else angle
 
 

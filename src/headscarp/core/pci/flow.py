@@ -178,14 +178,12 @@ def _next_ring(level: Levels, directions: Directions, steps: Steps, ring: NDArra
 def _accumulate(directions: Directions, steps: Steps) -> Cells:
     """(cells,) cells upstream: from each spring down until a cell waits for another tributary."""
     donors, cells = np.zeros(directions.size, dtype=np.uint8), np.zeros(directions.size, dtype=np.int32)
-    for cell in range(directions.size):
-        if directions[cell] != VOID:
-            cells[cell] = 1
-            if directions[cell] < FLAT:
-                donors[cell + steps[directions[cell]]] += np.uint8(1)
+    _count_donors(directions, steps[6], donors)
+    for cell in range(cells.size):
+        cells[cell] = directions[cell] != VOID
     for spring in range(directions.size):
         at = np.int64(spring)
-        while directions[at] != VOID and donors[at] == 0:
+        while donors[at] == 0 and directions[at] != VOID:
             donors[at] = _DONE
             if directions[at] >= FLAT:
                 break
@@ -194,3 +192,13 @@ def _accumulate(directions: Directions, steps: Steps) -> Cells:
             donors[to] -= np.uint8(1)
             at = to
     return cells
+
+
+@compiled
+def _count_donors(directions: Directions, columns: int, donors: Directions) -> None:
+    """Neighbours that drain to each cell: the north-western one does if its direction is south-east, and so on."""
+    here, row, below = donors[columns + 1 :], directions[columns:], directions[2 * columns :]
+    nw, n, ne, w, e, sw, s, se = directions, directions[1:], directions[2:], row, row[2:], below, below[1:], below[2:]
+    for k in range(se.size):
+        above = (nw[k] == 7) + (n[k] == 6) + (ne[k] == 5)
+        here[k] = above + (w[k] == 4) + (e[k] == 3) + (sw[k] == 2) + (s[k] == 1) + (se[k] == 0)

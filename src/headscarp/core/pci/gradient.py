@@ -17,8 +17,6 @@ from headscarp.core.types import Raster
 
 Row = NDArray[np.float32]
 
-_TWO = np.float32(2.0)
-
 
 class Around(NamedTuple):
     """The elevations around a pixel."""
@@ -39,44 +37,42 @@ def horn(at: Around, per_x: Real, per_y: Real) -> tuple[Real, Real]:
 
     Horn (1981), https://doi.org/10.1109/PROC.1981.11918.
     """
-    diagonal, anti = at.ne - at.sw, at.se - at.nw
-    return (diagonal + anti + _TWO * (at.e - at.w)) * per_x, (diagonal - anti + _TWO * (at.n - at.s)) * per_y
+    diagonal, anti, east, north = at.ne - at.sw, at.se - at.nw, at.e - at.w, at.n - at.s
+    return ((diagonal + anti) + (east + east)) * per_x, ((diagonal - anti) + (north + north)) * per_y
 
 
 @compiled
 def gradient_row(z: Raster, y: int, per_x: Real, per_y: Real, east: Row, north: Row) -> None:
     """Write the gradient of row `y` into two rows; NaN in both where the elevation is missing."""
+    missing = False
     if 0 < y < z.shape[0] - 1:
-        _inner_gradients(z[y - 1], z[y], z[y + 1], per_x, per_y, east, north)
-    for x in gaps(z, y, east):
+        missing = _inner_gradients(z[y - 1], z[y], z[y + 1], per_x, per_y, east, north)
+    for x in gaps(z, y, east, missing):
         east[x], north[x] = horn(around(z, y, x), per_x, per_y)
 
 
 @compiled
-def _inner_gradients(up: Row, here: Row, down: Row, per_x: Real, per_y: Real, east: Row, north: Row) -> None:
-    """The inner columns; `east` is NaN where any of the nine elevations is missing."""
+def _inner_gradients(up: Row, here: Row, down: Row, per_x: Real, per_y: Real, east: Row, north: Row) -> bool:
+    """Whether any elevation is missing: `east` is NaN where one of the nine is."""
+    missing = False
     for x in range(here.size - 2):
         at = Around(up[x + 1], down[x + 1], here[x + 2], here[x], up[x + 2], down[x], up[x], down[x + 2])
         p, q = horn(at, per_x, per_y)
-        void = here[x + 1] - here[x + 1]
-        north[x + 1] = q + void
-        east[x + 1] = p + (q - q) + void
+        void = (here[x + 1] - here[x + 1]) + (q - q) + (p - p)
+        north[x + 1] = q
+        east[x + 1] = p + void
+        missing |= np.isnan(void)
+    return missing
 
 
 @compiled
-def gaps(z: Raster, y: int, found: Row) -> NDArray[np.int64]:
-    """Columns of row `y` without their nine elevations, NaN in `found` except at the edges."""
+def gaps(z: Raster, y: int, found: Row, missing: bool) -> NDArray[np.int64]:  # noqa: FBT001
+    """Columns of row `y` without their nine elevations: the edges and, if any is missing, where `found` is NaN."""
     columns = z.shape[1]
     if y == 0 or y == z.shape[0] - 1 or columns < 3:
         return np.arange(columns)
-    count = 0
-    for x in range(columns - 2):
-        count += found[x + 1] != found[x + 1]
-    places = np.empty(count + 2, dtype=np.int64)
-    places[0], places[1] = 0, columns - 1
-    if count:
-        places[2:] = np.nonzero(np.isnan(found[1:-1]))[0] + 1
-    return places
+    edges = np.array([0, columns - 1])
+    return np.concatenate((edges, np.nonzero(np.isnan(found[1:-1]))[0] + 1)) if missing else edges
 
 
 @compiled

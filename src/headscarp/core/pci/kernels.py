@@ -17,7 +17,7 @@ from headscarp.core.pci.faulting import rake_planes
 from headscarp.core.pci.hydrology import hydrology
 from headscarp.core.pci.pixels import pixel_size
 from headscarp.core.pci.relief import local_range, relief, topographic_position
-from headscarp.core.pci.roughness import elevation_std, residual_std, roughness
+from headscarp.core.pci.roughness import elevation_std, residual_std, roughness, surface_ratio
 from headscarp.core.pci.terrain import terrain
 from headscarp.core.types import Raster
 
@@ -58,11 +58,15 @@ def _terrain(inputs: Inputs, grid: GeoBox) -> Outputs:
     """Five layers of the paper, and three that a table may choose instead."""
     out = terrain(_raster(inputs, "elevation", grid), pixel_size(grid))
     names = ("slope", "aspect_east", "aspect_north", "plan_curvature", "profile_curvature")
-    return dict(zip((*names, "laplacian", "surface_ratio", "local_position"), out, strict=True))
+    return dict(zip((*names, "laplacian", "gradient", "local_position"), out, strict=True))
 
 
 def _relief(inputs: Inputs, grid: GeoBox) -> Outputs:
     return {"relief": relief(_raster(inputs, "elevation", grid), pixel_size(grid))}
+
+
+def _surface_ratio(inputs: Inputs, grid: GeoBox) -> Outputs:
+    return {"surface_ratio": surface_ratio(_raster(inputs, "slope", grid))}
 
 
 def _local_range(inputs: Inputs, grid: GeoBox) -> Outputs:
@@ -119,6 +123,7 @@ def _focal_mechanism(inputs: Inputs, grid: GeoBox) -> Outputs:
 KERNELS: dict[str, Kernel] = {
     "terrain": Kernel(_terrain),
     "relief": Kernel(_relief),
+    "surface_ratio": Kernel(_surface_ratio),
     "local_range": Kernel(_local_range),
     "roughness": Kernel(_roughness, version=2),
     "elevation_std": Kernel(_elevation_std),

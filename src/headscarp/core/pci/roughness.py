@@ -1,4 +1,4 @@
-"""Roughness over a square window: vector ruggedness, and two standard deviations that may stand in its place.
+"""Roughness over a square window: vector ruggedness, and what may stand in its place.
 
 Sums are taken in a fixed order over each pixel's own window, so a value does not depend, to the
 last bit, on how the grid was cut into blocks. Cells outside the array count as missing.
@@ -52,6 +52,11 @@ def residual_std(elevation: Raster, pixel: PixelSize) -> Raster:
     mean, _ = _moments_of(elevation, pixel)
     _, spread = _moments_of(elevation - mean, pixel)
     return spread
+
+
+def surface_ratio(slope: Raster) -> Raster:
+    """Area of the surface over that of its plan: the secant of a slope in degrees, Hobson (1972)."""
+    return (1.0 / np.cos(np.radians(slope))).astype(np.float32)
 
 
 def _moments_of(values: Raster, pixel: PixelSize) -> tuple[Raster, Raster]:
@@ -146,6 +151,12 @@ def _add(row: NDArray[np.float64], sums: NDArray[np.float64]) -> None:
 
 
 @compiled
+def _add_two(row: NDArray[np.float64], other: NDArray[np.float64], sums: NDArray[np.float64]) -> None:
+    for x in range(sums.size):
+        sums[x] = (sums[x] + row[x]) + other[x]
+
+
+@compiled
 def _add_pairs(row: NDArray[np.float64], step: int, pairs: NDArray[np.float64]) -> None:
     later = row[step:]
     for x in range(later.size):
@@ -154,11 +165,12 @@ def _add_pairs(row: NDArray[np.float64], step: int, pairs: NDArray[np.float64]) 
 
 @compiled
 def _sum_ring(ring: NDArray[np.float64], oldest: int, total: Parts) -> None:
-    """Combine the rows of the ring, the oldest first so that the order of sums never changes."""
-    total[:] = 0.0
-    for k in range(ring.shape[0]):
+    """Combine the rows of the ring, an odd number, the oldest first so that the order of sums never changes."""
+    side = ring.shape[0]
+    total[:] = ring[oldest % side]
+    for k in range(oldest + 1, oldest + side, 2):
         for part in range(total.shape[0]):
-            _add(ring[(oldest + k) % ring.shape[0], part], total[part])
+            _add_two(ring[k % side, part], ring[(k + 1) % side, part], total[part])
 
 
 @compiled

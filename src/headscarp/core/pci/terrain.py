@@ -1,4 +1,4 @@
-"""Slope, aspect, curvature, surface ratio and local position from a pixel and its neighbours, all in one pass.
+"""Slope, aspect, curvature and local position from a pixel and its neighbours, all in one pass.
 
 Missing neighbours (NaN, or outside the array) are mirrored through the centre, except for
 curvature, which is NaN within four pixels of a missing elevation. A row of the result is a
@@ -24,7 +24,6 @@ FLAT_DEGREES = 1.0
 _FLAT_GRADIENT = float(np.tan(np.radians(FLAT_DEGREES)))
 _FLAT = np.float32(_FLAT_GRADIENT)
 _ZERO, _EIGHTH, _ONE = np.float32(0.0), np.float32(0.125), np.float32(1.0)
-_DEGREES = np.float32(180.0 / np.pi)
 
 
 class Terrain(NamedTuple):
@@ -40,8 +39,8 @@ class Terrain(NamedTuple):
     profile: Raster
     laplacian: Raster
     """Curvature whatever the direction: minus the sum of both second derivatives in 0.01 / m, not clipped."""
-    surface_ratio: Raster
-    """Area of the surface over that of its plan, the secant of the slope."""
+    gradient: Raster
+    """Metres of fall per metre, the tangent of the slope."""
     local_position: Raster
     """Elevation above the mean of the eight neighbours in metres."""
 
@@ -51,8 +50,8 @@ def terrain(elevation: Raster, pixel: PixelSize) -> Terrain:
 
     Slope and direction: Horn (1981), https://doi.org/10.1109/PROC.1981.11918. Curvature: Mitasova
     and Hofierka (1993), https://doi.org/10.1007/BF00893171; without a direction, Zevenbergen and Thorne
-    (1987), https://doi.org/10.1002/esp.3290120107. Surface ratio: Hobson (1972). Position: Wilson et al.
-    (2007), https://doi.org/10.1080/01490410701295962.
+    (1987), https://doi.org/10.1002/esp.3290120107. Position: Wilson et al. (2007),
+    https://doi.org/10.1080/01490410701295962.
     """
     out = empty_terrain(elevation.shape)
     terrain_rows(elevation, 0, elevation.shape[0], (pixel.y, pixel.x), out)
@@ -83,37 +82,40 @@ def _row_of_neighbours(z: Raster, y: int, pixel: tuple[float, float], out: Terra
     """What follows from the eight neighbours of each pixel of row `y`."""
     per_x, per_y = np.float32(0.125 / pixel[1]), np.float32(0.125 / pixel[0])
     slope, east, north = out.slope[y], out.east[y], out.north[y]
-    ratio, position = out.surface_ratio[y], out.local_position[y]
+    gradient, position = out.gradient[y], out.local_position[y]
+    missing = False
     if 0 < y < z.shape[0] - 1:
-        _inner_columns(z[y - 1], z[y], z[y + 1], per_x, per_y, slope, east, north, ratio, position)
-    for x in gaps(z, y, slope):
+        missing = _inner_columns(z[y - 1], z[y], z[y + 1], per_x, per_y, slope, east, north, gradient, position)
+    for x in gaps(z, y, slope, missing):
         at = around(z, y, x)
         position[x] = _above_neighbours(np.float64(z[y, x]), at)
-        slope[x], east[x], north[x], ratio[x] = _directed(*horn(at, per_x, per_y))
+        slope[x], east[x], north[x], gradient[x] = _directed(*horn(at, per_x, per_y))
 
 
 @compiled
 def _inner_columns(
     up: Row, here: Row, down: Row, per_x: Real, per_y: Real,
-    slope: Row, east: Row, north: Row, ratio: Row, position: Row,
-) -> None:  # fmt: skip
-    """`slope` is NaN where any of the nine elevations is missing."""
+    slope: Row, east: Row, north: Row, gradient: Row, position: Row,
+) -> bool:  # fmt: skip
+    """Whether any elevation is missing: `slope` is NaN where one of the nine is."""
+    missing = False
     for x in range(here.size - 2):
         at = Around(up[x + 1], down[x + 1], here[x + 2], here[x], up[x + 2], down[x], up[x], down[x + 2])
         position[x + 1] = _above_neighbours(here[x + 1], at)
         void = position[x + 1] - position[x + 1]
-        p, q = horn(at, per_x, per_y)
-        slope[x + 1], east[x + 1], north[x + 1], ratio[x + 1] = _directed(p + void, q + void)
+        angle, east[x + 1], north[x + 1], gradient[x + 1] = _directed(*horn(at, per_x, per_y))
+        slope[x + 1] = angle + void
+        missing |= np.isnan(void)
+    return missing
 
 
 @compiled
 def _directed(p: Real, q: Real) -> tuple[Real, Real, Real, Real]:
-    """Slope in degrees, east and north part of the direction downslope, and surface ratio, of a gradient."""
-    squared = p * p + q * q
-    steepness = np.sqrt(squared)
+    """Slope in degrees, east and north part of the direction downslope, and length, of a gradient."""
+    steepness = np.sqrt(p * p + q * q)
     inverse = _ONE / steepness
     scale = _ZERO if steepness < _FLAT else -inverse
-    return arctangent(steepness, inverse) * _DEGREES, p * scale, q * scale, np.sqrt(_ONE + squared)
+    return arctangent(steepness, inverse), p * scale, q * scale, steepness
 
 
 @compiled

@@ -15,6 +15,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import CRS
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
+from rasterio.session import DummySession
 from rasterio.windows import Window as RasterWindow
 
 from headscarp.core.types import Attributes, Codes, Raster
@@ -45,7 +46,8 @@ Read = Callable[[SourceSpec, DatasetReader, RasterWindow], np.ndarray]
 
 def gdal_env(*, timeout_s: float = 30.0) -> rasterio.Env:
     """The GDAL settings under which sources are read; enter it in every thread that reads."""
-    return rasterio.Env(**gdal_options(timeout_s))
+    # GDAL finds the credentials itself; a session of rasterio's own would be made anew for every read.
+    return rasterio.Env(DummySession(), **gdal_options(timeout_s))
 
 
 class RasterLayer:
