@@ -74,8 +74,8 @@ SYNTHETIC worlds only.
 ## Limits
 
 - Ranks no better than slope alone on: {_joined(_not_better(scores)) or "none of these scenes"}.
-- Small pieces of {len(real) or "no"} real event(s), and invented terrain: no skill on another earthquake is claimed. Scores of SYNTHETIC worlds
-  show that the code learns known structure, nothing more.
+- Small pieces of {len(real) or "no"} real event(s), and invented terrain: no skill on another earthquake is claimed.
+  Scores of SYNTHETIC worlds show that the code learns known structure, nothing more.
 - The held-out part of an event shares its shaking, its geology and its mapper with the part trained on.
 - Each window makes its own channel gate, so scores of neighbouring windows can differ slightly along their seam.
 - No calibration, no uncertainty, no warning where the input is unlike the training's.
