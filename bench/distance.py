@@ -24,8 +24,11 @@ def main() -> int:
         in_strips(lambda a, b: pixels_along_columns(mask, a, b, out), SIDE)
         in_strips(lambda a, b: distances_along_rows(PIXEL.y, PIXEL.x, LIMIT_M, a, b, out), SIDE)
 
-    seconds = best_of(arguments.runs, {"ours": ours, "one": lambda: distance_to_mask(mask, PIXEL, limit_m=LIMIT_M)})
-    seconds |= best_of(1, {"scipy": lambda: distance_transform_edt(~mask, sampling=PIXEL)})
+    seconds = best_of(
+        arguments.runs,
+        {"ours": ours, "one": lambda: distance_to_mask(mask, PIXEL, limit_m=LIMIT_M),
+         "scipy": lambda: distance_transform_edt(~mask, sampling=PIXEL)},
+    )  # fmt: skip
     identical = np.array_equal(out, distance_to_mask(mask, PIXEL, limit_m=LIMIT_M))
     figures = [
         Figure("error against brute force", error_m(), "m", 0.1, at_most=True),

@@ -145,19 +145,19 @@ def test_the_endpoints_map_is_the_in_process_map(demo: Demo, hazard: Path, tmp_p
     from headscarp.pipeline.predict import mask_map, predict_map, status_map
 
     key = cube_key(demo.event, demo.latest["id"])
-    cube = Cube.open(copied(demo.store, key, tmp_path), key)
+    cube = Cube.open(copied(demo.store, tmp_path, key, "lattice"), key)
     local = predict_map(cube, LocalPredictor(*load_bundle(ROOT / "model_store" / MODEL)), tmp_path / "local.tif")
     mask_map(local.path, status_map(cube, local.path, tmp_path / "status.tif"))
     with rasterio.open(local.path) as ours, rasterio.open(hazard) as published:
         np.testing.assert_allclose(published.read(1), ours.read(1), atol=1e-5, rtol=0)
 
 
-def copied(store: S3Store, key: str, folder: Path) -> Any:
-    """A local copy of everything below a key."""
+def copied(store: S3Store, folder: Path, *keys: str) -> Any:
+    """A local copy of everything below some keys."""
     from headscarp.io.store import LocalStore
 
     local = LocalStore(folder / "store")
-    for name in store.list(f"{key}/"):
+    for name in (name for key in keys for name in store.list(f"{key}/")):
         local.put(name, store.read(name))
     return local
 
@@ -204,11 +204,14 @@ def test_the_cube_opens_in_plain_xarray_with_its_crs(demo: Demo, tmp_path: Path)
     import xarray as xr
 
     key = cube_key(demo.event, demo.latest["id"])
-    local = copied(demo.store, key, tmp_path)
+    local = copied(demo.store, tmp_path, key, "lattice")
     with xr.open_zarr(local.address(key)) as cube:
         assert cube.rio.crs.to_epsg() == int(demo.latest["properties"]["proj:code"].removeprefix("EPSG:"))
-        assert cube["slope"].attrs["units"] == "degree"
         assert 0 < float(cube["pga"].max()) < 3
+        with xr.open_zarr(local.address(cube.attrs["headscarp:lattice"]["key"]), chunks=None) as zone:
+            slope = zone["slope"].sel(x=cube.x, y=cube.y)
+            assert slope.attrs["units"] == "degree" and zone.rio.crs == cube.rio.crs
+            assert 1 < float(slope.max()) < 90
 
 
 def test_only_the_catalogue_is_public(demo: Demo) -> None:

@@ -28,8 +28,8 @@ from headscarp.io.inputs.folder import EventFolder, read_event_folder
 from headscarp.io.inputs.rasters import RasterLayer
 from headscarp.io.inputs.sources import SourceRegistry
 from headscarp.io.store import LocalStore
-from headscarp.pipeline.block import kernel_groups
 from headscarp.pipeline.cube import build_cube
+from headscarp.pipeline.plan import kernel_groups
 from headscarp.tables.coseismic import COSEISMIC
 
 QUICK = Table("quick", tuple(r for r in COSEISMIC if r.kernel not in {"hydrology", "river_distance", "relief"}))
@@ -192,7 +192,7 @@ def test_weak_shaking_is_told_apart_from_missing(tmp_path: Path, world: dict[str
     np.testing.assert_allclose(pga, 0.01, rtol=1e-5)
     assert np.isnan(slope).all()
     assert np.isnan(land).all()
-    assert cube.attributes["headscarp:skipped_blocks"] == {"PGA below 0.02 g": 1}
+    assert cube.attributes["headscarp:skipped_blocks"] == {"PGA below 0.02 g": 2}
     assert cube.missing["slope"].startswith("not made: PGA is below 0.02 g")
 
 
@@ -273,7 +273,7 @@ def build_folder(folder: EventFolder, store: LocalStore, extent: Extent, *, work
 
 @pytest.fixture(scope="module")
 def lefkada(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[EventFolder, Cube, Extent]:
-    """The north of the island and the mainland behind it, in two blocks."""
+    """The north of the island and the mainland behind it, in some dozen blocks."""
     folder = read_event_folder(shared_data / "events/us_us10003ywp_lefkada2015_nolabel")
     whole = event_extent(folder.shaking, folder.event.longitude, folder.event.latitude)
     box = whole.grid.boundingbox

@@ -25,8 +25,9 @@ from headscarp.errors import SourceUnavailable
 from headscarp.io.cubes.variables import Encoding
 from headscarp.io.inputs.rasters import RasterLayer
 from headscarp.io.inputs.sources import SourceRegistry
-from headscarp.pipeline.block import Plan, within_range
+from headscarp.pipeline.block import within_range
 from headscarp.pipeline.layers import Gaps
+from headscarp.pipeline.plan import Plan
 from headscarp.pipeline.recipe import missing_rows
 
 _SHAKING = "shaking."

@@ -80,13 +80,21 @@ def _label_bottoms(directions: Directions, steps: Steps, labels: Cells) -> int:
             height -= 1
             at = stack[height]
             if height + 8 > stack.size:
-                stack = np.concatenate((stack, np.empty_like(stack)))
+                stack = _doubled(stack)
             for step in steps:
                 if directions[at + step] == FLAT and not labels[at + step]:
                     labels[at + step], stack[height] = label, at + step
                     height += 1
         label += 1
     return label
+
+
+@compiled
+def _doubled(stack: Cells) -> Cells:
+    """The stack with room for as much again."""
+    larger = np.empty(2 * stack.size, dtype=np.int32)
+    larger[: stack.size] = stack
+    return larger
 
 
 @compiled
@@ -213,10 +221,11 @@ def _join_over_all(passes: Passes, roots: Cells, tree: Passes, joined: int) -> N
                     lowest[root], best[root] = passes.height[kept], kept
             kept += 1
         left = kept
-        chosen = best[lowest < np.inf]
-        joined = _join_over_passes(
-            Passes(passes.one[chosen], passes.other[chosen], passes.height[chosen]), roots, tree, joined
-        )
+        chosen = _empty_passes(roots.size)
+        for root in range(roots.size):
+            k = best[root]
+            _put(chosen, root, passes.one[k], passes.other[k], passes.height[k] if lowest[root] < np.inf else np.inf)
+        joined = _join_over_passes(chosen, roots, tree, joined)
 
 
 @compiled

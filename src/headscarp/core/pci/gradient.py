@@ -68,11 +68,14 @@ def _inner_gradients(up: Row, here: Row, down: Row, per_x: Real, per_y: Real, ea
 @compiled
 def gaps(z: Raster, y: int, found: Row, missing: bool) -> NDArray[np.int64]:  # noqa: FBT001
     """Columns of row `y` without their nine elevations: the edges and, if any is missing, where `found` is NaN."""
-    columns = z.shape[1]
-    if y == 0 or y == z.shape[0] - 1 or columns < 3:
-        return np.arange(columns)
-    edges = np.array([0, columns - 1])
-    return np.concatenate((edges, np.nonzero(np.isnan(found[1:-1]))[0] + 1)) if missing else edges
+    last = z.shape[1] - 1
+    outer = y == 0 or y == z.shape[0] - 1
+    places, count = np.empty(last + 1 if outer or missing else min(2, last + 1), dtype=np.int64), 0
+    for x in range(last + 1) if outer or missing else range(0, last + 1, max(last, 1)):
+        if outer or x in (0, last) or np.isnan(found[x]):
+            places[count] = x
+            count += 1
+    return places[:count]
 
 
 @compiled

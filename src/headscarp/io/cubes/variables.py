@@ -14,12 +14,12 @@ from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import CRS
-from zarr.codecs import BloscCodec
 
 from headscarp.core.packing import pack_into, unpack_into
 from headscarp.core.pci.table import Row, Table
 from headscarp.core.types import Attributes, Mask, Raster
 from headscarp.errors import StoreError, StoreUnavailable
+from headscarp.io.cubes.shards import compressor
 from headscarp.tables.legends import LEGENDS
 
 CHUNK = 512
@@ -141,7 +141,7 @@ def _create_variable(group: zarr.Group, channel: str, row: Row, grid: GeoBox, sh
         dtype=encoding.dtype,
         fill_value=encoding.fill if encoding.dtype.kind == "f" else int(encoding.fill),
         dimension_names=("y", "x"),
-        compressors=BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle", typesize=encoding.dtype.itemsize),
+        compressors=compressor(encoding.dtype.itemsize),
     )
     array.attrs.update(_described(channel, row) | _packing(row, encoding))
 
