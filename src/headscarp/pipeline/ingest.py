@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +21,7 @@ from headscarp.core.event import Event, Shaking
 from headscarp.core.grid import Bounds, event_extent, snapped_grid, utm_crs
 from headscarp.core.pci.table import Table
 from headscarp.errors import InvalidInput
-from headscarp.io.inputs.folder import EventFolder, read_event_folder
+from headscarp.io.inputs.folder import EventFolder, event_header, read_event_folder
 from headscarp.io.inputs.inventory import LandslideInventory, Place, read_inventory
 from headscarp.io.inputs.inventory_dates import InventoryOptions
 from headscarp.io.inputs.sources import SourceRegistry
@@ -109,15 +108,7 @@ def subject_of_quake(quake: Quake) -> Subject:
     area = Bounds(*event_extent(quake.shaking, event.longitude, event.latitude).grid.boundingbox.bbox)
     place = Place(utm_crs(event.longitude, event.latitude), area, "the ShakeMap above 0.02 g", event.time)
     description = {
-        "id": event.id,
-        "title": event.title,
-        "time": event.time.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-        "magnitude": event.magnitude,
-        "longitude": event.longitude,
-        "latitude": event.latitude,
-        "depth_km": event.depth_km,
-        "rake": event.rake,
-        "synthetic": event.synthetic,
+        **event_header(event),
         "shakemap": str(quake.shakemap),
         "layers": {},
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -14,6 +14,7 @@ from odc.geo.geobox import GeoBox
 
 from headscarp.core.event import Event, Shaking
 from headscarp.errors import InvalidInput
+from headscarp.io.inputs.folder import event_header
 from headscarp.world.generate import World
 
 Version = Literal["early", "final"]
@@ -81,15 +82,7 @@ def _describe(event: Event, shakemap: Version) -> dict[str, Any]:
         **shaking,
     }
     return {
-        "id": event.id,
-        "title": event.title,
-        "time": event.time.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-        "magnitude": event.magnitude,
-        "longitude": event.longitude,
-        "latitude": event.latitude,
-        "depth_km": event.depth_km,
-        "rake": event.rake,
-        "synthetic": True,
+        **event_header(replace(event, synthetic=True)),
         "shakemap": shakemap,
         "layers": layers,
         "inventory": {"href": "landslides.tif", "quality": "synthetic, complete"},

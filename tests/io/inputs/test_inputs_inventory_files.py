@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import zipfile
 from pathlib import Path
@@ -102,6 +103,17 @@ class TestArchivesThatAreRefused:
             (tmp_path / "a.zip").write_bytes(whole[:keep])
             with pytest.raises(InvalidInput), opened(tmp_path / "a.zip"):
                 pytest.fail("opened")
+
+    def test_a_member_damaged_in_transit(self, tmp_path: Path) -> None:
+        with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("a.geojson", json.dumps({"type": "FeatureCollection", "features": []}) * 400)
+            start = archive.getinfo("a.geojson").header_offset + 30 + len("a.geojson")
+        whole = bytearray((tmp_path / "a.zip").read_bytes())
+        for byte in range(8):
+            damaged = whole.copy()
+            damaged[start + byte] ^= 0xFF
+            (tmp_path / "a.zip").write_bytes(damaged)
+            self.refused(tmp_path / "a.zip", "whole zip archive")
 
 
 class TestFilesThatAreNotWhatTheySay:

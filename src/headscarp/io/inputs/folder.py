@@ -14,7 +14,7 @@ from odc.geo.geobox import GeoBox
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from headscarp.core.event import Event, ShakeMapId, Shaking
-from headscarp.core.types import Raster
+from headscarp.core.types import Attributes, Raster
 from headscarp.errors import BadRaster, BadShakeMap, InvalidInput, NotAnEvent
 from headscarp.io.inputs.shakemap import checked_shaking
 from headscarp.io.inputs.shakemap_grid import SCALES
@@ -104,6 +104,21 @@ class _Folder(_Model):
     layers: dict[str, _Layer]
     inventory: _Inventory | None = None
     attribution: str | None = None
+
+
+def event_header(event: Event) -> Attributes:
+    """What event.json says of the event itself."""
+    return {
+        "id": event.id,
+        "title": event.title,
+        "time": event.time.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "magnitude": event.magnitude,
+        "longitude": event.longitude,
+        "latitude": event.latitude,
+        "depth_km": event.depth_km,
+        "rake": event.rake,
+        "synthetic": event.synthetic,
+    }
 
 
 def read_event_folder(path: Path) -> EventFolder:

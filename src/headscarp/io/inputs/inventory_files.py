@@ -27,6 +27,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from headscarp.errors import InvalidInput
+from headscarp.io.inputs.shakemap_archive import BROKEN_ZIP
 
 MAX_FILE_BYTES: Final = 4 * 2**30
 MAX_ARCHIVE_BYTES: Final = 4 * 2**30
@@ -201,7 +202,7 @@ def _unpacked(path: Path, folder: Path) -> Path:
             budget = min(MAX_ARCHIVE_BYTES, MAX_RATIO * path.stat().st_size)
             for member in members:
                 budget -= _extract(archive, member, folder, budget, path)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except BROKEN_ZIP as error:
         raise InvalidInput(f"{path}: expected a whole zip archive without password: {error}") from error
     wanted = frozenset(VECTOR_DRIVERS) | RASTER_SUFFIXES
     found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in wanted)

@@ -14,19 +14,10 @@ MAX_UNPACKED_BYTES = 400 * 2**20
 """Largest single file that is unpacked; the largest recorded grid.xml has 82 MB."""
 MAX_MEMBERS = 200
 
-_BROKEN = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    OSError,
-    ValueError,
-    OverflowError,
-    KeyError,
-)
+BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
 """What zipfile raises for truncated, mutated, encrypted or oddly compressed archives."""
+_BROKEN = (*BROKEN_ZIP, OSError, ValueError, OverflowError, KeyError)
+"""For archives in memory, where no disk can be at fault."""
 
 
 def unpacked(data: bytes, where: str, *, member: str) -> bytes:
