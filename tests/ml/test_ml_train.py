@@ -59,7 +59,16 @@ def scene(seed: int, *, shuffled: bool = False, side: int = 96) -> Scene:
     known = np.ones((side, side), bool)
     known[:, :3] = False
     label = soft_label(slides, known, length_px=0.5)
-    return Scene(f"s{seed}", stack, label, slides, np.full((side, side), 0.2, np.float32), _usual(stack), True)
+    return Scene(
+        f"s{seed}",
+        MANIFEST.channels,
+        stack,
+        label,
+        slides,
+        np.full((side, side), 0.2, np.float32),
+        _usual(stack),
+        synthetic=True,
+    )
 
 
 def _usual(stack: np.ndarray) -> EventStatistics:
@@ -264,6 +273,7 @@ def test_a_scene_on_two_grids_is_refused() -> None:
     with pytest.raises(ValueError, match="one shape"):
         Scene(
             "x",
+            ("slope",),
             np.zeros((1, 4, 4), np.float32),
             np.zeros((4, 5), np.float32),
             np.zeros((4, 4), bool),

@@ -106,6 +106,8 @@ class Training:
     """State of one run: weights, their running average, the best of these, optimiser, curve."""
 
     def __init__(self, manifest: Manifest, scenes: Sequence[Scene], options: TrainOptions) -> None:
+        if strange := [scene.name for scene in scenes if scene.channels != manifest.channels]:
+            raise ValueError(f"expected scenes with the channels of {manifest.name}, got others in {strange}")
         torch.manual_seed(options.seed)
         self.manifest, self.scenes, self.options = manifest, tuple(scenes), options
         self.network = build_network(manifest)

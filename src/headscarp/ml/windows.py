@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,10 @@ class Scene:
     """One event, or a part of one, in memory."""
 
     name: str
+    channels: tuple[str, ...]
+    """Names along the first axis of the stack; for training, the model's inputs in their order."""
     stack: Stack
-    """(channel, y, x) in physical units and in the order of the model's inputs, NaN where missing."""
+    """(channel, y, x) in physical units, NaN where missing."""
     label: Raster
     """(y, x) soft label; NaN where nothing is known or nothing shall be learned."""
     slides: Mask
@@ -42,6 +44,8 @@ class Scene:
         shapes = {self.stack.shape[-2:], self.label.shape, self.slides.shape, self.ln_std.shape}
         if len(shapes) != 1:
             raise ValueError(f"scene {self.name}: expected one shape, got {sorted(shapes)}")
+        if len(self.channels) != len(self.stack):
+            raise ValueError(f"scene {self.name}: expected {len(self.channels)} channels, got {len(self.stack)}")
         if not np.isfinite(self.label).any():
             raise ValueError(f"scene {self.name}: no pixel has a label")
 
@@ -49,6 +53,26 @@ class Scene:
     def known(self) -> Mask:
         """Where there is a label."""
         return np.isfinite(self.label)
+
+    def read(self, channels: Sequence[str]) -> Stack:
+        """(channel, y, x) of these channels.
+
+        Raises:
+            ValueError: the scene holds no such channel.
+        """
+        if absent := [name for name in channels if name not in self.channels]:
+            raise ValueError(f"scene {self.name}: expected {', '.join(absent)} among {', '.join(self.channels)}")
+        if tuple(channels) == self.channels:
+            return self.stack
+        return np.asarray(self.stack[[self.channels.index(name) for name in channels]])
+
+    def selecting(self, channels: Sequence[str]) -> Scene:
+        """The same scene with these channels, in this order. Raises ValueError as `read` does."""
+        return replace(self, channels=tuple(channels), stack=self.read(channels))
+
+    def only(self, ground: Mask, *, name: str | None = None) -> Scene:
+        """The same scene with nothing known beyond `ground` (y, x); its stack stays whole."""
+        return replace(self, name=name or self.name, label=np.where(ground, self.label, np.float32(np.nan)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +123,16 @@ def _scene(
     label[~(pga >= PGA_FLOOR_G)] = np.nan
     stack = cube.read(tuple(channels), window)
     statistics = event_statistics(cube, [c for c in channels if table[c].kind == "continuous"])
-    return Scene(event.event.id, stack, label, slides & mapped, ln_std, statistics, synthetic=event.event.synthetic)
+    return Scene(
+        event.event.id,
+        tuple(channels),
+        stack,
+        label,
+        slides & mapped,
+        ln_std,
+        statistics,
+        synthetic=event.event.synthetic,
+    )
 
 
 def mapped_extent(event: EventFolder) -> Extent:
@@ -230,10 +238,8 @@ def split(scene: Scene, share: float, *, gap_px: int) -> tuple[Scene, Scene]:
     network sees each part with its surroundings; labels outside the part are unknown.
     """
     line = round(share * scene.label.shape[0])
-    north, south = scene.label.copy(), scene.label.copy()
-    north[max(line - gap_px, 0) :] = np.nan
-    south[: line + gap_px] = np.nan
+    row = np.arange(scene.label.shape[0])[:, None]
     return (
-        replace(scene, name=f"{scene.name}-north", label=north),
-        replace(scene, name=f"{scene.name}-south", label=south),
+        scene.only(row < line - gap_px, name=f"{scene.name}-north"),
+        scene.only(row >= line + gap_px, name=f"{scene.name}-south"),
     )
