@@ -1,4 +1,4 @@
-"""TorchServe handler: windows in, scores out.
+"""TorchServe handler: windows in, scores or coverages out.
 
 Imports the core, the network and its bundle, nothing of the pipeline, so that a worker starts fast
 and an archive needs no credentials. A request that cannot be answered gets a 4xx with its reason,
@@ -15,12 +15,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from headscarp.core import wire
 from headscarp.core.manifest import Manifest
 from headscarp.core.normalisation import EventStatistics
 from headscarp.ml.bundle import load_bundle
-from headscarp.ml.network import Network, score
+from headscarp.ml.gate import as_gate, gate_of_event, pooled_features
+from headscarp.ml.network import Scoring, score
 
 _LOG = logging.getLogger(__name__)
 
@@ -29,7 +31,7 @@ class WindowHandler:
     """One worker's model; TorchServe calls `initialize` once and `handle` for each batch."""
 
     manifest: Manifest
-    network: Network
+    network: Scoring
 
     def initialize(self, context: Any) -> None:
         """Load and verify the bundle that the archive holds, and run it once before READY is said."""
@@ -39,7 +41,9 @@ class WindowHandler:
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         size = self.manifest.plan.size
         window = np.zeros((len(self.manifest.channels), size, size), np.float32)
-        score(self.network, self.manifest, window, statistics=EventStatistics.unknown(self.manifest.ranked))
+        gate = as_gate(np.ones(self.manifest.gate_channels, np.float32)) if self.manifest.gate_px else None
+        nothing = EventStatistics.unknown(self.manifest.ranked)
+        score(self.network, self.manifest, window, statistics=nothing, gate=gate)
         _LOG.info("serving %s", wire.model_identity(self.manifest))
 
     def handle(self, data: list[dict[str, Any]], context: Any) -> list[bytes]:
@@ -51,16 +55,25 @@ class WindowHandler:
             request = wire.parse_request(_headers(context, index), _body(item), self.manifest)
         except wire.Refusal as refusal:
             return _refused(index, refusal, context)
-        scores = score(self.network, self.manifest, request.windows, statistics=request.statistics)
+        found = self._found(request)
         answer = {
             "content-type": wire.CONTENT_TYPE,
-            wire.SHAPE: wire.shape_text(scores.shape),
+            wire.SHAPE: wire.shape_text(found.shape),
             wire.DTYPE: request.reply,
             wire.MODEL: wire.model_identity(self.manifest),
         }
         for name, value in answer.items():
             context.set_response_header(index, name, value)
-        return wire.encode(scores, request.reply)
+        return wire.encode(found, request.reply)
+
+    def _found(self, request: wire.Request) -> NDArray[np.float32]:
+        """Scores of windows, their pooled features, or the channel gate that such features make."""
+        if request.wanted == "gate":
+            return gate_of_event(self.network, request.windows)
+        if request.wanted == "pooled":
+            return pooled_features(self.network, self.manifest, request.windows, statistics=request.statistics)
+        gate = None if request.gate is None else as_gate(request.gate)
+        return score(self.network, self.manifest, request.windows, statistics=request.statistics, gate=gate)
 
 
 def _headers(context: Any, index: int) -> dict[str, str]:

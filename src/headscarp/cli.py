@@ -12,7 +12,11 @@ from rich.table import Table as RichTable
 
 from headscarp import __version__, log
 from headscarp.cli_dataset import dataset, ingest_inventory
+from headscarp.cli_evaluate import evaluate
+from headscarp.cli_models import models as models_commands
 from headscarp.cli_prebuild import prebuild
+from headscarp.cli_select import select_indicators
+from headscarp.cli_train import train
 from headscarp.errors import HeadscarpError, StoreError
 from headscarp.terminal import JsonOption, SourcesOption, err, out
 from headscarp.terminal import print_json as _print_json
@@ -26,8 +30,12 @@ app = typer.Typer(
     "6 the store refused, 7 another worker is at it, 8 the parts do not fit together; doctor ends with 1 on trouble.",
 )
 app.add_typer(dataset, name="dataset")
+app.add_typer(models_commands, name="models")
 app.command(name="ingest")(ingest_inventory)
 app.command()(prebuild)
+app.command()(train)
+app.command(name="select")(select_indicators)
+app.command()(evaluate)
 
 Source = Annotated[
     str, typer.Argument(help="USGS event id, detail GeoJSON (file or URL), or event folder", show_default=False)
@@ -35,7 +43,6 @@ Source = Annotated[
 StoreOption = Annotated[str | None, typer.Option("--store", help="Folder, file:// or s3://bucket/prefix URL")]
 ModelOption = Annotated[list[str] | None, typer.Option("--model", help="Model to run; repeat for more")]
 EndpointOption = Annotated[str | None, typer.Option("--endpoint", help="URL of the inference endpoint")]
-KASHMIR_ATTRIBUTION = ("Landslide polygons of Kashmir 2005: York coursework repository; terrain: AW3D30 of JAXA",)
 
 
 def main() -> None:
@@ -116,17 +123,25 @@ def predict(
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
     """Write one model's map as a Cloud-Optimized GeoTIFF and publish nothing."""
-    from headscarp.pipeline.assemble import open_client, open_models, open_registry
+    from headscarp.pipeline.assemble import models_at, open_client, open_registry
     from headscarp.pipeline.quake import load_quake
     from headscarp.pipeline.write import write_map
 
     settings = _settings(models=(model,), endpoint=endpoint, sources=sources)
     with open_client(settings) as client, _shown(quiet=as_json) as watcher:
         quake = load_quake(source, client)
-        (predictor,) = open_models(settings)
-        written = write_map(quake, predictor, out_file, registry=open_registry(settings), watcher=watcher)
+        models = models_at(quake.event, settings)
+        written = write_map(
+            quake,
+            models.predictors[0],
+            out_file,
+            registry=open_registry(settings),
+            region=models.region,
+            watcher=watcher,
+        )
     if as_json:
-        _print_json({"file": str(out_file), "missing": list(written.degraded), "quantity": written.quantity})
+        facts = {"file": str(out_file), "missing": list(written.degraded), "quantity": written.quantity}
+        _print_json(facts | {"model": written.label, "region": models.region})
         return
     missing = f", without {', '.join(written.degraded)}" if written.degraded else ""
     out.print(f"{out_file}: {written.quantity} of {written.name}{missing}", highlight=False)
@@ -152,29 +167,6 @@ def watch(
             continue
         for sighting in sightings:
             out.print(f"{sighting.title}: {sighting.decision.action}, {sighting.decision.reason}", highlight=False)
-
-
-@app.command()
-def train(
-    out_folder: Annotated[Path, typer.Option("--out", help="Model store to write to")] = Path("model_store"),
-    data: Annotated[Path, typer.Option(help="Folder with the real event folders")] = Path("../shared/data/events"),
-    scratch: Annotated[Path, typer.Option(help="Keeps worlds, cubes and the checkpoint")] = Path(".cache/train"),
-) -> None:
-    """Train the small released model again, on synthetic worlds and two real events; goes on where it was stopped."""
-    from headscarp.pipeline.train import Seeds, TrainSettings, train_model
-
-    settings = TrainSettings(attribution=KASHMIR_ATTRIBUTION)
-    with _shown(quiet=False) as watcher:
-        manifest = train_model(
-            settings,
-            folders=[data / "us_usp000e12e_kashmir2005", data / "us_us20002926_gorkha2015_30m"],
-            unseen_folders=[data / "us_usp000g650_wenchuan2008_30m"],
-            worlds=Seeds(),
-            out=out_folder / settings.name,
-            scratch=scratch,
-            watcher=watcher,
-        )
-    out.print(f"{out_folder / manifest.name}: version {manifest.version}", highlight=False)
 
 
 @app.command()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -10,6 +11,7 @@ from rich.text import Text
 
 from headscarp.io.inputs.earthquakes import EarthquakeRegistry
 from headscarp.io.inputs.inventory import LandslideInventory
+from headscarp.io.outputs.report.ranking import group_label
 from headscarp.pipeline.collect import Outcome
 from headscarp.pipeline.ingest import Ingested
 
@@ -49,6 +51,23 @@ def earthquakes(registry: EarthquakeRegistry) -> RenderableType:
         status = f"{quake.status}, excluded" if quake.excluded else quake.status
         row = (quake.key, f"{quake.date}", f"{quake.magnitude:.1f}", quake.region, status, quake.usgs_id or "", where)
         table.add_row(*map(Text, row))
+    return table
+
+
+def selection(trace: Mapping[str, Any]) -> RenderableType:
+    """Information gain of each indicator and what became of it, a table for each group."""
+    return Group(*(_selected(group) for group in trace["groups"]))
+
+
+def _selected(group: Mapping[str, Any]) -> Table:
+    table = Table("indicator", "bits", "interval", "noise", "kept", title=group_label(group))
+    removed = {s["removed"]: s["rule"] for s in group["selection"]["steps"] if s["removed"]}
+    for gain in group["gains"]:
+        between = "" if gain["low"] is None else f"{gain['low']:.4f} to {gain['high']:.4f}"
+        fate = f"no: {removed[gain['name']]}" if gain["name"] in removed else "yes"
+        table.add_row(Text(gain["name"]), f"{gain['bits']:.4f}", between, f"{gain['floor']:.4f}", fate)
+    for name, scenes in group["unknown"].items():
+        table.add_row(Text(name), "", "", "", Text(f"unknown in {', '.join(scenes)}"))
     return table
 
 

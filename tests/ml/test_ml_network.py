@@ -96,7 +96,7 @@ def test_a_change_beyond_the_radius_changes_not_one_bit(configuration: Configura
 @BOTH
 def test_tiles_equal_the_whole_under_one_channel_gate(configuration: Configuration) -> None:
     net, model, stack = network(configuration), manifest(configuration), scene(200, 152)
-    gate = net.gate(torch.from_numpy(stack)[None]).detach()
+    gate = net.gate_of(net.pooled(torch.from_numpy(stack)[None])).detach()
     edge = model.plan.margin
     # Beyond the grid both see nodata; the whole needs the same margin of it.
     padded = np.pad(stack, ((0, 0), (edge, edge), (edge, edge)), constant_values=np.nan)
@@ -115,7 +115,7 @@ def test_tiles_equal_the_whole_where_the_event_normalises() -> None:
     net, stack, edge = build_network(model).eval(), scene(200, 152), model.plan.margin
     usual = EventStatistics.of({name: stack[i] for i, name in enumerate(model.ranked)})
     ranks = event_ranks([usual], net.standardise.ranked_names)
-    gate = net.gate(torch.from_numpy(stack)[None], ranks=ranks).detach()
+    gate = net.gate_of(net.pooled(torch.from_numpy(stack)[None], ranks=ranks)).detach()
     padded = np.pad(stack, ((0, 0), (edge, edge), (edge, edge)), constant_values=np.nan)
     whole = score(net, model, padded, statistics=usual, gate=gate)[edge:-edge, edge:-edge]
     for core in model.plan.cores(YX(200, 152)):
@@ -127,7 +127,7 @@ def test_tiles_equal_the_whole_where_the_event_normalises() -> None:
 def test_the_window_own_gate_is_the_default_and_a_given_one_replaces_it() -> None:
     net, x = network(), torch.from_numpy(scene(64, 64))[None]
     with torch.inference_mode():
-        assert torch.equal(net(x), net(x, net.gate(x)))
+        assert torch.equal(net(x), net(x, net.gate_of(net.pooled(x))))
         assert not torch.allclose(net(x), net(x, torch.zeros(1, 64, 1, 1)))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,15 @@ from headscarp.core.normalisation import EventStatistics
 from headscarp.core.tiling import CropPlan
 from headscarp.errors import InvalidInput
 from headscarp.ml.network import Network, build_network, score
-from headscarp.ml.train import CHECKPOINT_FILE, TrainOptions, fit_statistics, soft_loss, train
+from headscarp.ml.train import (
+    CHECKPOINT_FILE,
+    GATE_DECAY,
+    Training,
+    TrainOptions,
+    fit_statistics,
+    soft_loss,
+    train,
+)
 from headscarp.ml.windows import Scene, WindowOptions, draw_batch
 
 MANIFEST = Manifest(
@@ -40,6 +47,7 @@ MANIFEST = Manifest(
 )
 BY_EVENT = replace(MANIFEST, normalisation="event", absolute=frozenset({"pga"}))
 BY_EITHER = pytest.mark.parametrize("model", [MANIFEST, BY_EVENT], ids=["training", "event"])
+GATED = replace(BY_EVENT, gate_px=48)
 WINDOWS = WindowOptions(size=48, batch=4)
 
 
@@ -80,34 +88,29 @@ def scored(network: Network, model: Manifest, of: Scene) -> np.ndarray:
     return score(network, model, of.stack, statistics=of.statistics)
 
 
-def judge(network: Network, model: Manifest = MANIFEST) -> dict[str, float]:
+def unseen_auc(network: Network, model: Manifest) -> float:
     """AUC on a scene that is not trained on."""
     unseen = scene(99)
-    return {"criterion": auc(scored(network, model, unseen), unseen.slides, unseen.known)}
+    return auc(scored(network, model, unseen), unseen.slides, unseen.known)
 
 
 def options(steps: int, **changes: object) -> TrainOptions:
-    """Few steps, evaluated often."""
-    plain: dict[str, object] = {"steps": steps, "learning_rate": 5e-3, "evaluate_every": 15, "windows": WINDOWS}
+    """Few steps, a checkpoint now and then."""
+    plain: dict[str, object] = {"steps": steps, "learning_rate": 5e-3, "checkpoint_every": 15, "windows": WINDOWS}
     return TrainOptions(**(plain | changes))  # type: ignore[arg-type]
 
 
 @BY_EITHER
 def test_learns_and_says_so_on_unseen_ground(model: Manifest) -> None:
-    judging = partial(judge, model=model)
-    network, curve = train(
-        model, [scene(1), scene(2)], options=options(90, learning_rate=1e-2, evaluate_every=30), evaluate=judging
-    )
-    assert np.mean(curve.losses[-20:]) < 0.85 * np.mean(curve.losses[:10])
-    assert len(curve.losses) == 90
-    assert judging(network)["criterion"] > 0.8
-    assert judging(network)["criterion"] == max(e["criterion"] for e in curve.evaluations)
+    network, curve = train(model, [scene(1), scene(2)], options=options(90, learning_rate=1e-2, checkpoint_every=30))
+    assert np.mean(curve[-20:]) < 0.85 * np.mean(curve[:10])
+    assert len(curve) == 90
+    assert unseen_auc(network, model) > 0.8
 
 
 @BY_EITHER
 def test_shuffled_labels_teach_nothing(model: Manifest) -> None:
-    judging = partial(judge, model=model)
-    network, _ = train(model, [scene(1, shuffled=True), scene(2, shuffled=True)], options=options(60), evaluate=judging)
+    network, _ = train(model, [scene(1, shuffled=True), scene(2, shuffled=True)], options=options(60))
     held_out = [scene(seed, shuffled=True, side=192) for seed in range(10, 14)]
     found = [auc(scored(network, model, s), s.slides, s.known) for s in held_out]
     # 4 scenes of 37,000 pixels with some 6,000 positives each: standard error below 0.003.
@@ -117,7 +120,7 @@ def test_shuffled_labels_teach_nothing(model: Manifest) -> None:
 def test_an_event_scaled_as_a_whole_scores_as_before() -> None:
     """What the event's own statistics are for: everything half as steep and half as strong, equal ranks."""
     by_rank = replace(BY_EVENT, absolute=frozenset())
-    network, _ = train(by_rank, [scene(1)], options=options(15), evaluate=partial(judge, model=by_rank))
+    network, _ = train(by_rank, [scene(1)], options=options(15))
     whole = scene(7)
     halved = whole.stack * np.array([0.5, 1, 1, 0.5, 0.5, 1], np.float32)[:, None, None]
     expected = scored(network, by_rank, whole)
@@ -130,18 +133,18 @@ class KilledError(Exception):
     """Stands for the power cut."""
 
 
-@BY_EITHER
+@pytest.mark.parametrize("model", [MANIFEST, GATED], ids=["training", "event"])
 def test_killed_and_resumed_equals_uninterrupted(model: Manifest, tmp_path: Path) -> None:
-    scenes, judging = [scene(1), scene(2)], partial(judge, model=model)
-    through, curve = train(model, scenes, options=options(40), evaluate=judging)
+    scenes = [scene(1), scene(2)]
+    through, curve = train(model, scenes, options=options(40))
 
     def kill(step: int, _steps: int, _loss: float) -> None:
         if step == 23:
             raise KilledError
 
     with pytest.raises(KilledError):
-        train(model, scenes, options=options(40), evaluate=judging, checkpoint=tmp_path, progress=kill)
-    resumed, again = train(model, scenes, options=options(40), evaluate=judging, checkpoint=tmp_path)
+        train(model, scenes, options=options(40), checkpoint=tmp_path, progress=kill)
+    resumed, again = train(model, scenes, options=options(40), checkpoint=tmp_path)
     assert again == curve
     for (name, a), b in zip(through.state_dict().items(), resumed.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
@@ -149,12 +152,11 @@ def test_killed_and_resumed_equals_uninterrupted(model: Manifest, tmp_path: Path
 
 def test_a_finished_run_is_not_trained_further(tmp_path: Path) -> None:
     steps: list[int] = []
-    train(MANIFEST, [scene(1)], options=options(15), evaluate=judge, checkpoint=tmp_path)
+    train(MANIFEST, [scene(1)], options=options(15), checkpoint=tmp_path)
     train(
         MANIFEST,
         [scene(1)],
         options=options(15),
-        evaluate=judge,
         checkpoint=tmp_path,
         progress=lambda s, *_: steps.append(s),
     )
@@ -162,24 +164,24 @@ def test_a_finished_run_is_not_trained_further(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
-    train(MANIFEST, [scene(1)], options=options(15), evaluate=judge, checkpoint=tmp_path)
+    train(MANIFEST, [scene(1)], options=options(15), checkpoint=tmp_path)
     for scenes, other in (([scene(2)], options(15)), ([scene(1)], options(15, seed=5))):
         with pytest.raises(InvalidInput, match="other options or data"):
-            train(MANIFEST, scenes, options=other, evaluate=judge, checkpoint=tmp_path)
+            train(MANIFEST, scenes, options=other, checkpoint=tmp_path)
 
 
 def test_a_finished_run_serves_a_table_that_changed_in_words_only(tmp_path: Path) -> None:
-    network, _ = train(MANIFEST, [scene(1)], options=options(15), evaluate=judge, checkpoint=tmp_path)
+    network, _ = train(MANIFEST, [scene(1)], options=options(15), checkpoint=tmp_path)
     reworded = replace(MANIFEST, table_digest="11", version="2")
-    again, _ = train(reworded, [scene(1)], options=options(15), evaluate=judge, checkpoint=tmp_path)
+    again, _ = train(reworded, [scene(1)], options=options(15), checkpoint=tmp_path)
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters(), strict=True))
     for other in (replace(MANIFEST, architecture=Architecture("A", 2)), BY_EVENT):
         with pytest.raises(InvalidInput, match="other options or data"):
-            train(other, [scene(1)], options=options(15), evaluate=judge, checkpoint=tmp_path)
+            train(other, [scene(1)], options=options(15), checkpoint=tmp_path)
 
 
 def test_a_checkpoint_holds_tensors_and_text_only(tmp_path: Path) -> None:
-    train(MANIFEST, [scene(1)], options=options(15), evaluate=judge, checkpoint=tmp_path)
+    train(MANIFEST, [scene(1)], options=options(15), checkpoint=tmp_path)
     with safe_open(tmp_path / CHECKPOINT_FILE, framework="pt") as file:
         assert json.loads(file.metadata()["progress"])["step"] == 15
     assert [p.name for p in tmp_path.iterdir()] == [CHECKPOINT_FILE]
@@ -304,3 +306,19 @@ def test_some_windows_are_ranked_as_in_another_extent() -> None:
     # Nothing is known of what is missing, and what does not hang together with slope or PGA stays as it was.
     ndvi = np.array([found.quantiles["ndvi"][6] for found in others])
     np.testing.assert_allclose(ndvi, whole.statistics.quantiles["ndvi"][6], atol=0.06)
+
+
+def test_the_gate_learns_from_the_events_running_mean() -> None:
+    run = Training(GATED, [scene(1), scene(2)], options(1))
+    first = torch.arange(2 * 2 * 32, dtype=torch.float32).reshape(2, 2, 32)
+    own = (first + 1.0).requires_grad_()
+    assert torch.equal(run._of_events([0, 1], first), first), "an event's first window is all that is known of it"
+    found = run._of_events([0, 0], own)
+    expected = first[0].lerp(own[0], 1.0 - GATE_DECAY)
+    torch.testing.assert_close(found[0], expected)
+    torch.testing.assert_close(found[1], expected.lerp(own[1], 1.0 - GATE_DECAY))
+    torch.testing.assert_close(run.features[1], first[1])
+    found.sum().backward()
+    assert torch.equal(own.grad, torch.ones_like(own))
+    run.advance()
+    assert torch.isfinite(run.features).all()

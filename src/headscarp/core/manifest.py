@@ -6,16 +6,23 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from headscarp.core.learning.calibration import Calibration
 from headscarp.core.normalisation import Normalisation
 from headscarp.core.pci.table import Transform
 from headscarp.core.predictor import Quantity
 from headscarp.core.tiling import CropPlan
 from headscarp.errors import BadBundle
 
-FORMAT = "headscarp-bundle/2"
+FORMAT = "headscarp-bundle/3"
+OLDER: Mapping[str, Mapping[str, Any]] = {"headscarp-bundle/2": {"calibration": None, "members": 1, "gate_px": 0}}
+"""Formats that are still read, and what the fields they lack meant."""
+MOST_MEMBERS = 32
+DEEPEST = 16
+"""Channels of the deepest features, as a multiple of the architecture's width."""
 MANIFEST_FILE = "manifest.json"
 WEIGHTS_FILE = "weights.safetensors"
 CARD_FILE = "CARD.md"
@@ -70,7 +77,14 @@ class Manifest:
     absolute: frozenset[str] = frozenset()
     """Channels that are seen by their value too where the event normalises."""
     plan: CropPlan = field(default_factory=CropPlan)
+    members: int = 1
+    """Networks of an ensemble; the score is the sigmoid of their mean log-odds."""
+    gate_px: int = 0
+    """Side of the windows over whose features the event's channel gate is averaged; 0: every window makes its own."""
+    calibration: Calibration | None = None
+    """From the score to the share of the pixel that is expected to be landslide; None where nobody has fitted one."""
     quantity: Quantity = "score"
+    """Coverage with a calibration, score without."""
     weights_sha256: str = ""
     trained_on: tuple[str, ...] = ()
     """Event ids and synthetic worlds."""
@@ -97,15 +111,21 @@ class Manifest:
             return ()
         return tuple(channel.name for channel in self.inputs if channel.classes == 0)
 
+    @property
+    def gate_channels(self) -> int:
+        """Weights of a channel gate, of all members."""
+        return self.members * DEEPEST * self.architecture.width
+
     def to_json(self) -> str:
         """The manifest as indented JSON, keys sorted."""
         named = {"required": sorted(self.required), "absolute": sorted(self.absolute)}
-        plain = asdict(self) | {"format": FORMAT} | named
+        curve = {"calibration": self.calibration and self.calibration.to_json()}
+        plain = asdict(self) | {"format": FORMAT} | named | curve
         return json.dumps(plain, indent=2, sort_keys=True) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Manifest:
-        """Read what `to_json` wrote.
+        """Read what `to_json` wrote, or what it wrote in an older format.
 
         Raises:
             BadBundle: not JSON, another format, a field missing, unknown or of the wrong type.
@@ -114,9 +134,9 @@ class Manifest:
             plain = json.loads(text)
         except ValueError as error:
             raise BadBundle(f"manifest: expected JSON, found {error}") from error
-        if not isinstance(plain, dict) or plain.pop("format", None) != FORMAT:
-            raise BadBundle(f"manifest: expected an object of format {FORMAT!r}")
-        return _from_plain(plain)
+        if not isinstance(plain, dict):
+            raise BadBundle(f"manifest: expected an object, found {type(plain).__name__}")
+        return _from_plain(_of_this_format(plain))
 
     @classmethod
     def load(cls, folder: Path) -> Manifest:
@@ -134,6 +154,18 @@ class Manifest:
             raise BadBundle(f"{path}: {error}") from error
 
 
+def _of_this_format(plain: dict[str, Any]) -> dict[str, Any]:
+    """The fields alone, with those that an older format lacks."""
+    found = plain.pop("format", None)
+    if found == FORMAT:
+        return plain
+    if not isinstance(found, str) or found not in OLDER:
+        raise BadBundle(f"manifest: expected format {FORMAT!r} or one of {sorted(OLDER)}, found {found!r}")
+    if early := sorted(set(OLDER[found]) & set(plain)):
+        raise BadBundle(f"manifest: format {found!r} has no fields {early}")
+    return plain | dict(OLDER[found])
+
+
 def _from_plain(plain: dict[str, Any]) -> Manifest:
     """Build the value from decoded JSON."""
     _expect_keys(plain, Manifest, "manifest")
@@ -143,6 +175,7 @@ def _from_plain(plain: dict[str, Any]) -> Manifest:
         "required": frozenset(plain["required"]),
         "absolute": frozenset(plain["absolute"]),
         "architecture": _value(Architecture, plain["architecture"], "architecture"),
+        "calibration": _calibration(plain["calibration"]),
         "trained_on": tuple(plain["trained_on"]),
         "attribution": tuple(plain["attribution"]),
     }
@@ -165,10 +198,33 @@ def _expect_types(plain: Mapping[str, Any]) -> None:
     """JSON types of the manifest's own fields."""
     lists = ("inputs", "required", "absolute", "trained_on", "attribution")
     kinds = dict.fromkeys(lists, list) | {"synthetic": bool, "architecture": dict, "plan": dict}
+    kinds |= {"members": int, "gate_px": int}
     for name, value in plain.items():
         kind = kinds.get(name, str)
-        if not isinstance(value, kind):
+        if name != "calibration" and type(value) is not kind:
             raise BadBundle(f"manifest field {name}: expected {kind.__name__}, found {value!r}")
+
+
+def _calibration(plain: Any) -> Calibration | None:
+    """The curve of a manifest, None where it has none."""
+    if plain is None:
+        return None
+    keys = {"method": str, "scores": list, "coverages": list}
+    if not isinstance(plain, dict) or set(plain) != set(keys):
+        found = sorted(plain) if isinstance(plain, dict) else plain
+        raise BadBundle(f"manifest field calibration: expected null or an object of {sorted(keys)}, found {found!r}")
+    for name, kind in keys.items():
+        if type(plain[name]) is not kind:
+            raise BadBundle(f"manifest field calibration.{name}: expected {kind.__name__}, found {plain[name]!r}")
+    for name in ("scores", "coverages"):
+        if odd := [v for v in plain[name] if type(v) not in {float, int} or not 0 <= v <= 1]:
+            raise BadBundle(f"manifest field calibration.{name}: expected numbers from 0 to 1, found {odd[0]!r}")
+        if fall := next(((a, b) for a, b in pairwise(plain[name]) if b < a), None):
+            raise BadBundle(f"manifest field calibration.{name}: expected a rise, found {fall[1]} after {fall[0]}")
+    try:
+        return Calibration.from_json(plain)
+    except ValueError as error:
+        raise BadBundle(f"manifest field calibration: {error}") from error
 
 
 def _value(kind: Any, plain: Any, where: str) -> Any:
@@ -207,41 +263,14 @@ def _problems(manifest: Manifest) -> dict[str, bool]:
             not manifest.absolute <= set(manifest.ranked)
         ),
         f"unknown quantity {manifest.quantity!r}": manifest.quantity not in get_args(Quantity),
+        f"quantity {manifest.quantity!r} {'with' if manifest.calibration else 'without'} a calibration": (
+            (manifest.quantity == "coverage") != (manifest.calibration is not None)
+        ),
+        f"expected 1 to {MOST_MEMBERS} members, found {manifest.members}": not 1 <= manifest.members <= MOST_MEMBERS,
+        f"expected gate_px 0, or a multiple of 4 from 32 to {manifest.plan.size}, found {manifest.gate_px}": not (
+            manifest.gate_px == 0 or (manifest.gate_px % 4 == 0 and 32 <= manifest.gate_px <= manifest.plan.size)
+        ),
         "weights_sha256 must be 64 hexadecimal digits": not (
             manifest.weights_sha256 == "" or SHA256.fullmatch(manifest.weights_sha256)
         ),
     }
-
-
-class FromManifest:
-    """What every predictor of a bundle says of itself, in process or at an endpoint."""
-
-    manifest: Manifest
-
-    @property
-    def name(self) -> str:
-        return self.manifest.name
-
-    @property
-    def version(self) -> str:
-        return self.manifest.version
-
-    @property
-    def quantity(self) -> Quantity:
-        return self.manifest.quantity
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        return self.manifest.channels
-
-    @property
-    def required(self) -> frozenset[str]:
-        return self.manifest.required
-
-    @property
-    def ranked(self) -> tuple[str, ...]:
-        return self.manifest.ranked
-
-    @property
-    def plan(self) -> CropPlan | None:
-        return self.manifest.plan

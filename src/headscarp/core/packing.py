@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headscarp.core.pci.compiled import compiled
-from headscarp.core.types import Raster
+from headscarp.core.pci.compiled import Real, compiled
+from headscarp.core.types import Mask, Raster
 
 Steps = NDArray[Any]
 """(y, x) uint8, uint16 or int16: value / step, and a fill value where there is none."""
@@ -31,3 +31,27 @@ def unpack_into(steps: Steps, step: float, fill: int, out: Raster) -> None:
         for x in range(steps.shape[1]):
             value = steps[y, x]
             out[y, x] = np.float32(np.nan) if value == fill else np.float32(value) * size
+
+
+@compiled
+def any_outside(values: Raster, low: Real, high: Real) -> bool:
+    """Whether any value lies outside [low, high]; NaN does not."""
+    for y in range(values.shape[0]):
+        outside = False
+        for x in range(values.shape[1]):
+            outside |= (values[y, x] < low) | (values[y, x] > high)
+        if outside:
+            return True
+    return False
+
+
+@compiled
+def count_known(steps: Steps, fill: float, marked: Mask) -> tuple[int, int]:
+    """How many are not the fill value, NaN if that is NaN; and how many of these are marked."""
+    known = on_mark = 0
+    for y in range(steps.shape[0]):
+        for x in range(steps.shape[1]):
+            found = (steps[y, x] == steps[y, x]) & (steps[y, x] != fill)
+            known += int(found)
+            on_mark += int(found & marked[y, x])
+    return known, on_mark

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Literal, Protocol, Self
 
+from headscarp.core.gate import EventGate
 from headscarp.core.normalisation import EventStatistics
 from headscarp.core.tiling import CropPlan
 from headscarp.core.types import Raster, Stack
@@ -43,11 +45,29 @@ class Predictor(Protocol):
     def plan(self) -> CropPlan | None:
         """How it wants to be tiled; None when every pixel stands alone."""
 
+    @property
+    def gate_px(self) -> int:
+        """Side of the windows from which it takes the event's channel gate; 0 for models without one."""
+
+    @property
+    def event_gates(self) -> Mapping[str, EventGate]:
+        """The channel gates it scores with, by the model they are of; none before `gated`."""
+
     def bound_to(self, statistics: EventStatistics, /) -> Self:
         """The same model for the windows of one event; models that do not look at the event return themselves.
 
         Raises:
             InvalidInput: the statistics lack a channel that the model normalises by the event.
+        """
+
+    def gated(self, windows: Iterable[Stack], /) -> Self:
+        """The same model with the channel gate of the event, from a sample of its windows.
+
+        The model is bound to the event before. Windows are (channel, `gate_px`, `gate_px`). Models without such a
+        gate return themselves and look at no window.
+
+        Raises:
+            InvalidInput: there is no window.
         """
 
     def predict(self, stack: Stack) -> Raster:

@@ -7,13 +7,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from headscarp.core.bilinear import SNAP, Four, Positions, blend_four, empty_four
 from headscarp.core.pci.compiled import compiled
 from headscarp.core.types import Codes, Raster
 
 NODE_PIXELS: Final = 16
 """Target pixels between two nodes."""
-SNAP: Final = 1e-6
-"""Positions this close to a source pixel centre, in pixels, are on it."""
 NEAREST: Final = 0
 BILINEAR: Final = 1
 CUBIC: Final = 2
@@ -21,8 +20,6 @@ AVERAGE: Final = 3
 
 Nodes = NDArray[np.float64]
 """(row, column) of nodes."""
-Positions = NDArray[np.float64]
-"""Row or column on the source, by pixel."""
 
 
 @compiled
@@ -112,6 +109,8 @@ def _average_at(source: Raster, r: float, c: float, half: tuple[float, float]) -
     """Mean of the values inside the footprint."""
     r0, r1 = _span(r, half[0], source.shape[0])
     c0, c1 = _span(c, half[1], source.shape[1])
+    if r1 - r0 == 1 and c1 - c0 == 1:
+        return float(source[r0, c0])
     total = 0.0
     count = 0
     for i in range(r0, r1):
@@ -135,20 +134,21 @@ def fill_continuous(
 ) -> None:
     """Fill `out` from a source whose first pixel is at `corner` of the lattice that the nodes are counted on."""
     line, wr, wc = np.empty(rows.shape[1]), np.empty(4), np.empty(4)
-    r, c = np.empty(out.shape[1]), np.empty(out.shape[1])
+    r, c, four = np.empty(out.shape[1]), np.empty(out.shape[1]), empty_four(out.shape[1])
     for i in range(out.shape[0]):
         _row_positions(rows, first[0] + i, first[1], corner[0], line, r)
         _row_positions(columns, first[0] + i, first[1], corner[1], line, c)
         if method == BILINEAR:
-            _bilinear_row(source, r, c, reach, out[i])
+            _bilinear_row(source, r, c, reach, four, out[i])
             continue
         if method == NEAREST:
             _nearest_row(source, r, c, reach, np.nan, out[i])
             continue
-        k = int((first[0] + i) / NODE_PIXELS)
+        k, at, half = int((first[0] + i) / NODE_PIXELS), -1, (0.0, 0.0)
         for j in range(out.shape[1]):
             m = int((first[1] + j) / NODE_PIXELS)
-            half = (_half_step(rows, k, m), _half_step(columns, k, m)) if method == AVERAGE else (0.0, 0.0)
+            if method == AVERAGE and m != at:
+                at, half = m, (_half_step(rows, k, m), _half_step(columns, k, m))
             out[i, j] = _value_at(method, source, r[j], c[j], half, reach, wr, wc)
 
 
@@ -166,27 +166,14 @@ def _nearest_row(
 
 
 @compiled
-def _bilinear_row(source: Raster, r: Positions, c: Positions, reach: float, out: NDArray[np.float32]) -> None:
+def _bilinear_row(
+    source: Raster, r: Positions, c: Positions, reach: float, four: Four, out: NDArray[np.float32]
+) -> None:
     """Four neighbours that all are there; where one is not, the slower way round."""
-    height, width = source.shape[0] - 1, source.shape[1] - 1
-    for j in range(out.size):
-        value = np.nan
-        if 0.0 <= r[j] < height and 0.0 <= c[j] < width:
-            r0, c0 = int(r[j]), int(c[j])
-            fr, fc = _snapped(r[j] - r0), _snapped(c[j] - c0)
-            upper = (1.0 - fc) * source[r0, c0] + fc * source[r0, c0 + 1]
-            lower = (1.0 - fc) * source[r0 + 1, c0] + fc * source[r0 + 1, c0 + 1]
-            value = (1.0 - fr) * upper + fr * lower
-        if np.isnan(value):
-            value = _value_at(BILINEAR, source, r[j], c[j], (0.0, 0.0), reach, r, c)
-        out[j] = value
-
-
-@compiled
-def _snapped(part: float) -> float:
-    """A fraction of a pixel, on the pixel centre where it is within `SNAP`."""
-    low = 0.0 if part < SNAP else part
-    return 1.0 if low > 1.0 - SNAP else low
+    if blend_four(source, r, c, four, out):
+        for j in range(out.size):
+            if np.isnan(out[j]):
+                out[j] = _value_at(BILINEAR, source, r[j], c[j], (0.0, 0.0), reach, r, c)
 
 
 @compiled
@@ -222,6 +209,8 @@ def _mode_at(source: Codes, r: float, c: float, half: tuple[float, float], count
     """Most frequent known code inside the footprint, the smallest of equals; `counts` is left all zero, as it came."""
     r0, r1 = _span(r, half[0], source.shape[0])
     c0, c1 = _span(c, half[1], source.shape[1])
+    if r1 - r0 == 1 and c1 - c0 == 1:
+        return int(source[r0, c0])
     for i in range(r0, r1):
         for j in range(c0, c1):
             counts[source[i, j]] += 1
@@ -256,10 +245,11 @@ def fill_codes(
         if not by_mode:
             _nearest_row(source, r, c, 0.5, 0, out[i])
             continue
-        k = int((first[0] + i) / NODE_PIXELS)
+        k, at, half = int((first[0] + i) / NODE_PIXELS), -1, (0.0, 0.0)
         for j in range(out.shape[1]):
             m = int((first[1] + j) / NODE_PIXELS)
-            half = (_half_step(rows, k, m), _half_step(columns, k, m))
+            if m != at:
+                at, half = m, (_half_step(rows, k, m), _half_step(columns, k, m))
             out[i, j] = _code_at(source, r[j], c[j], half, counts)
 
 

@@ -11,15 +11,20 @@ import copy
 import json
 import threading
 import time
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 import httpx
 import numpy as np
+from numpy.typing import NDArray
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
 from headscarp.core import wire
-from headscarp.core.manifest import FromManifest, Manifest
+from headscarp.core.bundled import FromManifest
+from headscarp.core.gate import EventGate, mean_features, squares
+from headscarp.core.manifest import Manifest
 from headscarp.core.normalisation import EventStatistics
 from headscarp.core.types import Raster, Stack
 from headscarp.errors import BadRequest, EndpointUnavailable, InvalidInput
@@ -71,7 +76,8 @@ class EndpointPredictor(FromManifest):
             raise InvalidInput(f"endpoint {url!r}: expected an http or https address")
         self.manifest, self.timeout_s = manifest, timeout_s
         self._url, self._management_url = url.rstrip("/"), management_url and management_url.rstrip("/")
-        self._token_file, self._dtype, self._reply = token_file, dtype, reply
+        self._token_file, self._dtype = token_file, dtype
+        self._asking = partial(wire.request_headers, manifest, dtype=dtype, reply=reply)
         self._turns = threading.BoundedSemaphore(concurrency)
         self._wait = wait_random_exponential(multiplier=first_wait_s, max=5.0)
         limits = httpx.Limits(max_connections=concurrency + 1)
@@ -95,7 +101,24 @@ class EndpointPredictor(FromManifest):
             InvalidInput: the statistics lack a channel that the model ranks.
         """
         bound = copy.copy(self)
-        bound._statistics = statistics.only(self.manifest.ranked)
+        bound._statistics, bound.event_gate = statistics.only(self.manifest.ranked), None
+        return bound
+
+    def gated(self, windows: Iterable[Stack]) -> Self:
+        """This client with the event's channel gate, which the endpoint makes window by window.
+
+        Raises:
+            InvalidInput: there is no window, or one is of another size.
+            BadRequest, EndpointUnavailable: as `predict`.
+        """
+        if not self.gate_px:
+            return self
+        features = [self._pooled(window) for window in squares(windows, self.gate_px)]
+        mean = mean_features(features)
+        headers = self._asking(mean.shape, wanted="gate", dtype="float32", reply="float32")
+        values = self._ask(headers, wire.encode(mean, "float32"), (self.manifest.gate_channels,))
+        bound = copy.copy(self)
+        bound.event_gate = EventGate(values, len(features), self.gate_px)
         return bound
 
     def predict(self, stack: Stack) -> Raster:
@@ -103,23 +126,36 @@ class EndpointPredictor(FromManifest):
 
         Raises:
             BadRequest: the endpoint refused, and the message has its reason; or the model normalises by the event
-                and is not bound to one.
+                and is not bound to one, or scores by its channel gate and has none.
             EndpointUnavailable: no answer before the deadline.
         """
         windows = self._checked(stack)
-        body = wire.encode(windows, self._dtype)
+        gate = None if self.event_gate is None else self.event_gate.values
+        headers = self._asking(windows.shape, statistics=self._statistics, gate=gate)
+        body = wire.encode(windows, self._dtype) + _behind(gate)
+        scores = self._ask(headers, body, (windows.shape[0], *windows.shape[2:]))
+        return scores if stack.ndim == 4 else scores[0]
+
+    def _pooled(self, window: Stack) -> NDArray[np.float32]:
+        """Mean and maximum of the deepest features over one window."""
+        windows = self._checked(window)
+        headers = self._asking(windows.shape, statistics=self._statistics, wanted="pooled", reply="float32")
+        (pooled,) = self._ask(headers, wire.encode(windows, self._dtype), (1, 2, self.manifest.gate_channels))
+        return np.asarray(pooled)
+
+    def _ask(self, headers: dict[str, str], body: bytes, expected: tuple[int, ...]) -> NDArray[np.float32]:
+        """One request, in its turn and with its retries, for numbers of the expected shape."""
         if len(body) > wire.MAX_BODY:
             raise BadRequest(f"{self._url}: expected at most {wire.MAX_BODY} bytes a request, found {len(body)}")
         deadline = time.monotonic() + self.timeout_s
         if not self._turns.acquire(timeout=self.timeout_s):
             raise EndpointUnavailable(f"{self._url}: no turn within {self.timeout_s:g} s")
         try:
-            scores = self._retrying(deadline)(self._request, windows.shape, body, deadline, self._statistics)
+            return self._retrying(deadline)(self._request, headers, body, deadline, expected)
         except _KeyRefused as error:
             raise BadRequest(f"{error} (the key in {self._token_file} was refused {_KEY_ATTEMPTS} times)") from error
         finally:
             self._turns.release()
-        return scores if stack.ndim == 4 else scores[0]
 
     def ready(self) -> bool:
         """Whether the model answers now, by the management interface or else by a tiny prediction.
@@ -133,7 +169,9 @@ class EndpointPredictor(FromManifest):
                 return self._described(self._management_url)
             tiny = np.full((1, len(self.channels), _PROBE_SIDE, _PROBE_SIDE), np.nan, np.float32)
             nothing = EventStatistics.unknown(self.manifest.ranked)
-            self._request(tiny.shape, wire.encode(tiny, self._dtype), deadline, nothing)
+            gate = np.ones(self.manifest.gate_channels, np.float32) if self.gate_px else None
+            body = wire.encode(tiny, self._dtype) + _behind(gate)
+            self._request(self._asking(tiny.shape, statistics=nothing, gate=gate), body, deadline, (1, *tiny.shape[2:]))
         except EndpointUnavailable:
             return False
         return True
@@ -168,20 +206,20 @@ class EndpointPredictor(FromManifest):
         return Retrying(retry=retry_if_exception_type(EndpointUnavailable), wait=self._wait, stop=enough, reraise=True)
 
     def _request(
-        self, shape: tuple[int, ...], body: bytes, deadline: float, statistics: EventStatistics | None
-    ) -> Raster:
-        """One attempt: (window, y, x) scores."""
-        headers = wire.request_headers(
-            self.manifest, shape, dtype=self._dtype, reply=self._reply, statistics=statistics
-        )
-        headers |= self._authorisation("inference")
-        expected = (shape[0], *shape[2:])
-        limit = int(np.prod(expected)) * wire.DTYPES[self._reply].itemsize
+        self, headers: dict[str, str], body: bytes, deadline: float, expected: tuple[int, ...]
+    ) -> NDArray[np.float32]:
+        """One attempt."""
+        reply: wire.Dtype = "float16" if headers[wire.REPLY_DTYPE] == "float16" else "float32"
+        size = int(np.prod(expected)) * wire.DTYPES[reply].itemsize
         url = f"{self._url}/predictions/{self.name}"
-        status, found, content = self._exchange(url, headers, body, deadline, limit)
+        sent = headers | self._authorisation("inference")
+        status, found, content = self._exchange(url, sent, body, deadline, size)
         if status != httpx.codes.OK:
             raise _failure(url, status, content)
-        return self._scores(found, content, expected)
+        self._check(found, expected, reply)
+        if len(content) != size:
+            raise EndpointUnavailable(f"{self._url}: expected {size} bytes, found {len(content)}")
+        return wire.decode(content, expected, reply)
 
     def _exchange(
         self, url: str, headers: dict[str, str], body: bytes, deadline: float, limit: int
@@ -201,20 +239,16 @@ class EndpointPredictor(FromManifest):
         except httpx.HTTPError as error:
             raise EndpointUnavailable(f"{url}: {type(error).__name__}: {error}") from error
 
-    def _scores(self, headers: httpx.Headers, content: bytes, expected: tuple[int, ...]) -> Raster:
-        """Check that the answer is to this question."""
+    def _check(self, headers: httpx.Headers, expected: tuple[int, ...], reply: wire.Dtype) -> None:
+        """Refuse an answer that is to another question."""
         wanted = {
             wire.SHAPE: wire.shape_text(expected),
-            wire.DTYPE: self._reply,
+            wire.DTYPE: reply,
             wire.MODEL: wire.model_identity(self.manifest),
         }
         for name, value in wanted.items():
             if headers.get(name) != value:
                 raise BadRequest(f"{self._url}: answer's {name}: expected {value}, found {headers.get(name)!r}")
-        size = int(np.prod(expected)) * wire.DTYPES[self._reply].itemsize
-        if len(content) != size:
-            raise EndpointUnavailable(f"{self._url}: expected {size} bytes, found {len(content)}")
-        return wire.decode(content, expected, self._reply)
 
     def _described(self, management_url: str) -> bool:
         url = f"{management_url}/models/{self.name}"
@@ -242,6 +276,11 @@ class EndpointPredictor(FromManifest):
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise _KeyRefused(f"{self._token_file}: expected TorchServe's key file: {error!r}") from error
         return {"Authorization": f"Bearer {key}"}
+
+
+def _behind(gate: NDArray[np.float32] | None) -> bytes:
+    """What follows the windows in a body."""
+    return b"" if gate is None else wire.encode(gate, "float32")
 
 
 def _failure(url: str, status: int, content: bytes) -> Exception:

@@ -27,6 +27,7 @@ from headscarp.errors import (
     StoreError,
     StoreUnavailable,
 )
+from headscarp.io.clients import s3_client
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -114,6 +115,24 @@ class Store(ABC):
         """Content alone. Raises NotFound."""
         return self.get(key)[0]
 
+    def part(self, key: str, start: int, length: int, *, tag: str | None = None) -> tuple[bytes, str]:
+        """Some bytes of an object, and a version tag for further parts of it.
+
+        Args:
+            key: of the object.
+            start: first byte; -`length` for the last ones.
+            length: in bytes, more than 0; fewer come where the object ends before.
+            tag: of an earlier part, which must be of the same version.
+
+        Raises:
+            NotFound: nothing is there.
+            Conflict: the object is not of version `tag` any more.
+        """
+        data, found = self.get(key)
+        if tag not in {None, found}:
+            raise Conflict(f"store {self.url}: {key!r} changed meanwhile")
+        return data[start:][:length], found
+
     def exists(self, key: str) -> bool:
         """Whether an object stands at `key`."""
         try:
@@ -141,6 +160,19 @@ class LocalStore(Store):
         except OSError as error:
             raise StoreError(f"store {self.url}: cannot read {key!r}: {error.strerror}") from error
         return data, _digest(data)
+
+    def part(self, key: str, start: int, length: int, *, tag: str | None = None) -> tuple[bytes, str]:
+        try:
+            with self._path(key).open("rb") as file:
+                status = os.fstat(file.fileno())
+                if tag not in {None, _version(status)}:
+                    raise Conflict(f"store {self.url}: {key!r} changed meanwhile")
+                file.seek(max(status.st_size + start, 0) if start < 0 else start)
+                return file.read(length), _version(status)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise NotFound(f"store {self.url}: no object {key!r}") from None
+        except OSError as error:
+            raise StoreError(f"store {self.url}: cannot read {key!r}: {error.strerror}") from error
 
     def put(self, key: str, data: bytes, content_type: str = BINARY_TYPE) -> str:
         with self._writing(key) as temporary:
@@ -250,11 +282,7 @@ class S3Store(Store):
     def client(self) -> Any:
         """The boto3 client, made on first use from the AWS_* environment."""
         if self._s3 is None:
-            import boto3
-            from botocore.config import Config
-
-            config = Config(retries={"max_attempts": 5, "mode": "standard"}, connect_timeout=10, read_timeout=60)
-            self._s3 = boto3.Session().client("s3", config=config)
+            self._s3 = s3_client(attempts=5, connect_s=10, read_s=60)
         return self._s3
 
     def _key(self, key: str) -> str:
@@ -263,6 +291,13 @@ class S3Store(Store):
     def get(self, key: str) -> tuple[bytes, str]:
         with self._translated(key):
             answer = self.client.get_object(Bucket=self.bucket, Key=self._key(key))
+            return answer["Body"].read(), answer["ETag"]
+
+    def part(self, key: str, start: int, length: int, *, tag: str | None = None) -> tuple[bytes, str]:
+        span = f"bytes={start}" if start < 0 else f"bytes={start}-{start + length - 1}"
+        condition = {} if tag is None else {"IfMatch": tag}
+        with self._translated(key, condition):
+            answer = self.client.get_object(Bucket=self.bucket, Key=self._key(key), Range=span, **condition)
             return answer["Body"].read(), answer["ETag"]
 
     def put(self, key: str, data: bytes, content_type: str = BINARY_TYPE) -> str:
@@ -367,3 +402,8 @@ def _flush(path: Path) -> None:
 
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def _version(status: os.stat_result) -> str:
+    """Of a file that is replaced, never written over."""
+    return f"{status.st_ino}-{status.st_mtime_ns}-{status.st_size}"

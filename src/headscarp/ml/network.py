@@ -4,18 +4,19 @@ The paper fixes the first width N, an encoder that ends at (H/4, W/4, 16N), CBAM
 and decoder, a decoder of transposed convolution and up-sampling with links to the encoder, and
 one output. Two configurations satisfy it: "A" is the plain reading, "C" needs a fifth of the
 arithmetic. Both end within a receptive radius of 44 px, half the windows' overlap, so that a map
-does not depend on how it was tiled; the channel gate alone looks further, over its whole window.
+does not depend on how it was tiled; the channel gate alone looks further, over its whole window
+or, where the manifest says so, over a sample of windows of the event.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headscarp.core.manifest import Architecture, InputChannel, Manifest
+from headscarp.core.manifest import DEEPEST, Architecture, InputChannel, Manifest
 from headscarp.core.normalisation import EventStatistics, Normalisation
 from headscarp.core.types import Raster, Stack
 from headscarp.errors import BadRequest
@@ -44,13 +45,17 @@ class Attention(nn.Module):
         )
         self.place = nn.Conv2d(2, 1, SPATIAL_KERNEL, padding=SPATIAL_KERNEL // 2)
 
-    def gate(self, x: Tensor) -> Tensor:
-        """(batch, channel, 1, 1) in (0, 1), from mean and maximum over the window."""
-        pooled = (x.mean(dim=(2, 3), keepdim=True), x.amax(dim=(2, 3), keepdim=True))
-        return torch.sigmoid(self.channel(pooled[0]) + self.channel(pooled[1]))
+    def pooled(self, x: Tensor) -> Tensor:
+        """(batch, 2, channel): mean and maximum over the window."""
+        return torch.stack([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)
+
+    def gate_of(self, pooled: Tensor) -> Tensor:
+        """(batch, channel, 1, 1) in [0, 1], from mean and maximum as `pooled` gives them."""
+        mean, maximum = (pooled[:, part, :, None, None] for part in (0, 1))
+        return torch.sigmoid(self.channel(mean) + self.channel(maximum))
 
     def forward(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
-        x = x * (self.gate(x) if gate is None else gate)
+        x = x * (self.gate_of(self.pooled(x)) if gate is None else gate)
         summary = torch.cat([x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)], dim=1)
         return x * torch.sigmoid(self.place(summary))
 
@@ -110,11 +115,37 @@ class Decoder(nn.Module):
         return logits
 
 
-class Network(nn.Module):
+class Scoring(nn.Module):
     """(batch, channel, y, x) float32 in physical units, NaN where missing, to (batch, 1, y, x) scores in (0, 1).
 
-    Where the event normalises, every pass needs the event's ranks, of one event or of one a window.
+    One network, or an ensemble of several. Where the event normalises, every pass needs the event's ranks, of one
+    event or of one a window.
     """
+
+    def logits(self, x: Tensor, gate: Tensor | None = None, *, ranks: Ranks | None = None) -> Tensor:
+        """Scores before the sigmoid."""
+        raise NotImplementedError
+
+    def pooled(self, x: Tensor, *, ranks: Ranks | None = None) -> Tensor:
+        """(batch, 2, gate channel): mean and maximum of the deepest features over each window."""
+        raise NotImplementedError
+
+    def gate_of(self, pooled: Tensor) -> Tensor:
+        """The channel gate (batch, gate channel, 1, 1) in [0, 1] that such features make."""
+        raise NotImplementedError
+
+    @property
+    def ranked_names(self) -> tuple[str, ...]:
+        """Channels seen as ranks, in the order of their curves."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, gate: Tensor | None = None, *, ranks: Ranks | None = None) -> Tensor:
+        """Scores; each window makes its own channel gate unless one (batch or 1, ...) as of `gate_of` is given."""
+        return torch.sigmoid(self.logits(x, gate, ranks=ranks))
+
+
+class Network(Scoring):
+    """One network; `Scoring` says what goes in and comes out."""
 
     def __init__(
         self,
@@ -127,11 +158,29 @@ class Network(nn.Module):
         super().__init__()
         self.standardise = Standardise(inputs, architecture.embedding, normalisation=normalisation, absolute=absolute)
         self.encoder = Encoder(self.standardise.planes, architecture)
-        self.attention = Attention(16 * architecture.width)
+        self.attention = Attention(DEEPEST * architecture.width)
         self.decoder = Decoder(architecture)
 
-    def logits(self, x: Tensor, gate: Tensor | None = None, *, ranks: Ranks | None = None) -> Tensor:
+    @property
+    def ranked_names(self) -> tuple[str, ...]:
+        return self.standardise.ranked_names
+
+    def logits(
+        self,
+        x: Tensor,
+        gate: Tensor | None = None,
+        *,
+        ranks: Ranks | None = None,
+        gate_from: Callable[[Tensor], Tensor] | None = None,
+    ) -> Tensor:
         """Scores before the sigmoid.
+
+        Args:
+            x: Windows, as of `Scoring`.
+            gate: The channel gate, which every window makes itself where None.
+            ranks: Of the event, where it normalises.
+            gate_from: From the windows' pooled features (batch, 2, 16N) to those the gate is made of, which may be
+                the event's; not asked where a gate is given.
 
         Raises:
             ValueError: a side that is no multiple of 4, or ranks that are needed and not given.
@@ -139,20 +188,20 @@ class Network(nn.Module):
         if x.shape[-2] % STRIDE or x.shape[-1] % STRIDE:
             raise ValueError(f"height and width must be multiples of {STRIDE}, got {tuple(x.shape[-2:])}")
         full, half, quarter = self.encoder(self.standardise(x, ranks))
+        if gate is None and gate_from is not None:
+            gate = self.attention.gate_of(gate_from(self.attention.pooled(quarter)))
         out: Tensor = self.decoder(full, half, self.attention(quarter, gate))
         return out
 
-    def gate(self, x: Tensor, *, ranks: Ranks | None = None) -> Tensor:
-        """The channel gate (batch, 16N, 1, 1) these windows would use."""
-        return self.attention.gate(self.encoder(self.standardise(x, ranks))[2])
+    def pooled(self, x: Tensor, *, ranks: Ranks | None = None) -> Tensor:
+        return self.attention.pooled(self.encoder(self.standardise(x, ranks))[2])
 
-    def forward(self, x: Tensor, gate: Tensor | None = None, *, ranks: Ranks | None = None) -> Tensor:
-        """Scores; each window makes its own channel gate unless one (batch or 1, 16N, 1, 1) is given."""
-        return torch.sigmoid(self.logits(x, gate, ranks=ranks))
+    def gate_of(self, pooled: Tensor) -> Tensor:
+        return self.attention.gate_of(pooled)
 
 
 def build_network(manifest: Manifest) -> Network:
-    """The network of a manifest, with fresh weights; channels last in memory, which is faster on CPUs."""
+    """One network of a manifest, with fresh weights; channels last in memory, which is faster on CPUs."""
     network = Network(
         manifest.inputs,
         manifest.architecture,
@@ -163,29 +212,48 @@ def build_network(manifest: Manifest) -> Network:
 
 
 def score(
-    network: Network,
+    network: Scoring,
     manifest: Manifest,
     stack: Stack,
     *,
     statistics: EventStatistics | None = None,
     gate: Tensor | None = None,
 ) -> Raster:
-    """(channel, y, x), or a batch of them, to (y, x) scores; NaN where a required channel is NaN.
+    """(channel, y, x), or a batch of them, to (y, x) of the manifest's quantity; NaN where a required channel is NaN.
 
-    The far sides are padded with NaN to multiples of four and cut off again. Runs where the
-    network's weights are.
+    Scores in (0, 1), or with a calibration the share of the pixel expected to be landslide. The far
+    sides are padded with NaN to multiples of four and cut off again. Runs where the network's weights are.
 
     Args:
         network: In evaluation mode.
         manifest: Of the same bundle.
         stack: In physical units.
         statistics: Of the event the stack is of; only a model that the event normalises needs them.
-        gate: The channel gate; every window makes its own where None.
+        gate: The channel gate; every window makes its own where None, if the manifest lets it.
 
     Raises:
-        BadRequest: the stack does not hold the manifest's channels, or statistics are needed and not given.
+        BadRequest: the stack does not hold the manifest's channels, or statistics or the event's gate are needed
+            and not given.
         InvalidInput: the statistics lack a channel.
     """
+    if manifest.gate_px and gate is None:
+        raise BadRequest(f"{manifest.name}: scores by the channel gate of the event, which is not given")
+    windows, ranks = entered(network, manifest, stack, statistics)
+    height, width = stack.shape[-2:]
+    with torch.inference_mode():
+        on_device = None if gate is None else gate.to(windows.device)
+        scores = network(windows, on_device, ranks=ranks)[:, 0, :height, :width].cpu().numpy()
+    if manifest.calibration is not None:
+        scores = manifest.calibration(scores).astype(np.float32)
+    required = [manifest.channels.index(name) for name in sorted(manifest.required)]
+    known = np.isfinite(stack[..., required, :, :]).all(axis=-3)
+    return np.where(known, scores.reshape(known.shape), np.float32(np.nan)).astype(np.float32)
+
+
+def entered(
+    network: Scoring, manifest: Manifest, stack: Stack, statistics: EventStatistics | None
+) -> tuple[Tensor, Ranks | None]:
+    """Windows, padded with NaN at the far sides to multiples of four, and ranks, where the weights are."""
     if stack.ndim not in (3, 4) or stack.shape[-3] != len(manifest.inputs):
         expected = f"(batch,) {len(manifest.inputs)}, y, x of {', '.join(manifest.channels)}"
         raise BadRequest(f"{manifest.name}: expected {expected}; found shape {stack.shape}")
@@ -194,18 +262,13 @@ def score(
     padded = torch.from_numpy(np.pad(stack.astype(np.float32, copy=False), sides, constant_values=np.nan))
     device = next(network.parameters()).device
     ranks = _ranks(network, manifest, statistics)
-    with torch.inference_mode():
-        on_device = padded.reshape(-1, *padded.shape[-3:]).to(device)
-        scores = network(on_device, gate, ranks=ranks and ranks.to(device))[:, 0, :height, :width].cpu().numpy()
-    required = [manifest.channels.index(name) for name in sorted(manifest.required)]
-    known = np.isfinite(stack[..., required, :, :]).all(axis=-3)
-    return np.where(known, scores.reshape(known.shape), np.float32(np.nan)).astype(np.float32)
+    return padded.reshape(-1, *padded.shape[-3:]).to(device), ranks and ranks.to(device)
 
 
-def _ranks(network: Network, manifest: Manifest, statistics: EventStatistics | None) -> Ranks | None:
+def _ranks(network: Scoring, manifest: Manifest, statistics: EventStatistics | None) -> Ranks | None:
     """What the network needs of an event's statistics."""
     if manifest.normalisation == "training":
         return None
     if statistics is None:
         raise BadRequest(f"{manifest.name}: normalises by the event, and its statistics are not given")
-    return event_ranks([statistics.only(manifest.ranked)], network.standardise.ranked_names)
+    return event_ranks([statistics.only(manifest.ranked)], network.ranked_names)

@@ -8,8 +8,9 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -20,11 +21,15 @@ from torch import Tensor
 from headscarp.core.manifest import Manifest
 from headscarp.errors import InvalidInput
 from headscarp.ml.network import Network, build_network
+from headscarp.ml.placement import Placement, Precision
 from headscarp.ml.standardise import COMPONENTS, event_ranks, transformed
-from headscarp.ml.windows import Scene, WindowOptions, draw_batch
+from headscarp.ml.windows import Batch, Scene, WindowOptions, draw_batch
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 SAMPLE_PER_SCENE = 50_000
+ON_CPU = Placement()
+GATE_DECAY = 0.95
+"""Of the running mean of an event's features, a window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,21 +47,13 @@ class TrainOptions:
     clip_norm: float = 1.0
     average: float = 0.99
     """Decay of the running average of the weights, which is what is kept."""
-    evaluate_every: int = 100
+    checkpoint_every: int = 50
+    precision: Precision = "float32"
     windows: WindowOptions = field(default_factory=WindowOptions)
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """What happened: one row a step, one row an evaluation."""
-
-    losses: tuple[float, ...]
-    evaluations: tuple[Mapping[str, float], ...]
-    """Each holds `step` and what the evaluation returned."""
-
-
-Evaluate = Callable[[Network], Mapping[str, float]]
-"""Scores of a network in evaluation mode; the entry `criterion` chooses the weights that are kept."""
+Curve: TypeAlias = tuple[float, ...]
+"""The loss of each step."""
 Progress = Callable[[int, int, float], None]
 """Told step, steps and loss."""
 
@@ -89,7 +86,7 @@ def soft_loss(logits: Tensor, label: Tensor, slide_weight: float = 1.0) -> Tenso
     """
     known = torch.isfinite(label)
     loss = torch.nn.functional.binary_cross_entropy_with_logits(
-        logits[:, 0], torch.where(known, label, 0.0), reduction="none", pos_weight=torch.tensor(slide_weight)
+        logits[:, 0], torch.where(known, label, 0.0), reduction="none", pos_weight=logits.new_tensor(slide_weight)
     )
     return (loss * known).sum() / known.sum().clamp(min=1)
 
@@ -103,22 +100,34 @@ def learning_rate(step: int, options: TrainOptions) -> float:
 
 
 class Training:
-    """State of one run: weights, their running average, the best of these, optimiser, curve."""
+    """State of one run: weights, their running average, optimiser, curve."""
 
-    def __init__(self, manifest: Manifest, scenes: Sequence[Scene], options: TrainOptions) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        scenes: Sequence[Scene],
+        options: TrainOptions,
+        *,
+        start: Network | None = None,
+        placement: Placement = ON_CPU,
+    ) -> None:
         if strange := [scene.name for scene in scenes if scene.channels != manifest.channels]:
             raise ValueError(f"expected scenes with the channels of {manifest.name}, got others in {strange}")
         torch.manual_seed(options.seed)
-        self.manifest, self.scenes, self.options = manifest, tuple(scenes), options
+        self.manifest, self.scenes, self.options, self.placement = manifest, tuple(scenes), options, placement
         self.network = build_network(manifest)
-        fit_statistics(self.network, scenes, seed=options.seed)
+        if start is None:
+            fit_statistics(self.network, scenes, seed=options.seed)
+        else:
+            self.network.load_state_dict(start.state_dict())
+        self.network.to(placement.device)
         self.average = copy.deepcopy(self.network).eval()
-        self.best = copy.deepcopy(self.average)
         self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=0.0, weight_decay=options.weight_decay)
         self.step = 0
         self.losses: list[float] = []
-        self.evaluations: list[dict[str, float]] = []
-        self.identity = _identity(manifest, scenes, options)
+        self.features = torch.full((len(self.scenes), 2, 16 * manifest.architecture.width), float("nan"))
+        """(scene, 2, channel): running mean of the pooled features of each event's windows; NaN before the first."""
+        self.identity = _identity(manifest, scenes, options, start)
 
     def advance(self) -> float:
         """Make one step and return its loss."""
@@ -132,18 +141,36 @@ class Training:
             required=self.manifest.required,
             seed=self.options.seed,
             step=self.step,
+            part=(self.placement.rank, self.placement.processes),
         )
-        ranks = event_ranks(batch.statistics, self.network.standardise.ranked_names)
-        logits = self.network.logits(torch.from_numpy(batch.inputs), ranks=ranks)
-        loss = soft_loss(logits, torch.from_numpy(batch.label), self.options.slide_weight)
+        loss = self._loss(batch)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        self.placement.share(self.network)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip_norm)
         self.optimiser.step()
         self.step += 1
         self._follow()
         self.losses.append(float(loss.detach()))
         return self.losses[-1]
+
+    def _loss(self, batch: Batch) -> Tensor:
+        device = torch.device(self.placement.device)
+        ranks = event_ranks(batch.statistics, self.network.ranked_names).to(device)
+        gate_from = partial(self._of_events, batch.scenes) if self.manifest.gate_px else None
+        with self.placement.autocast(self.options.precision):
+            logits = self.network.logits(torch.from_numpy(batch.inputs).to(device), ranks=ranks, gate_from=gate_from)
+        return soft_loss(logits.float(), torch.from_numpy(batch.label).to(device), self.options.slide_weight)
+
+    def _of_events(self, scenes: Sequence[int], pooled: Tensor) -> Tensor:
+        """Pooled features (window, 2, channel) as the gate sees them: the event's value, the window's gradient."""
+        found = []
+        for scene, own in zip(scenes, pooled, strict=True):
+            seen = own.detach().float().cpu()
+            known = torch.where(torch.isnan(self.features[scene]), seen, self.features[scene])
+            self.features[scene] = known.lerp(seen, 1.0 - GATE_DECAY)
+            found.append(self.features[scene].to(own) + own - own.detach())
+        return torch.stack(found)
 
     def _follow(self) -> None:
         """Move the running average; young averages follow faster."""
@@ -155,27 +182,16 @@ class Training:
                 else:
                     mean.copy_(value)
 
-    def judge(self, evaluate: Evaluate) -> None:
-        """Evaluate the running average and keep it if no earlier one was better."""
-        found = {"step": float(self.step), **evaluate(self.average)}
-        if all(found["criterion"] >= earlier["criterion"] for earlier in self.evaluations):
-            self.best.load_state_dict(self.average.state_dict())
-        self.evaluations.append(found)
-
     def save(self, folder: Path) -> None:
         """Write a checkpoint; a crash while writing leaves the earlier one."""
-        tensors = {f"{part}.{k}": v for part in ("network", "average", "best") for k, v in self._part(part).items()}
+        tensors = {f"{part}.{k}": v for part in ("network", "average") for k, v in self._part(part).items()}
         for index, state in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{index}.{key}": torch.as_tensor(value) for key, value in state.items()}
-        progress = {
-            "identity": self.identity,
-            "step": self.step,
-            "losses": self.losses,
-            "evaluations": self.evaluations,
-        }
+        tensors["features"] = self.features
+        progress = {"identity": self.identity, "step": self.step, "losses": self.losses}
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / f".{CHECKPOINT_FILE}.part"
-        copies = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
+        copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
         save_file(copies, part, metadata={"progress": json.dumps(progress)})
         part.replace(folder / CHECKPOINT_FILE)
 
@@ -194,29 +210,37 @@ class Training:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         if progress["identity"] != self.identity:
             raise InvalidInput(f"{folder / CHECKPOINT_FILE}: the checkpoint is of a run with other options or data")
-        for part in ("network", "average", "best"):
+        for part in ("network", "average"):
             getattr(self, part).load_state_dict(_under(tensors, part))
+        self.features = tensors["features"]
         states: dict[int, dict[str, Any]] = {}
         for name, tensor in _under(tensors, "optimiser").items():
             index, key = name.split(".", 1)
             states.setdefault(int(index), {})[key] = tensor
         self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": states})
-        self.step, self.losses, self.evaluations = progress["step"], progress["losses"], progress["evaluations"]
+        self.step, self.losses = progress["step"], progress["losses"]
 
 
-def _identity(manifest: Manifest, scenes: Sequence[Scene], options: TrainOptions) -> str:
+def _identity(manifest: Manifest, scenes: Sequence[Scene], options: TrainOptions, start: Network | None) -> str:
     """Digest of everything a continued run must share with the one it continues.
 
     Names, versions and the table's digest are not part of it: what they could change about the
     training shows in the scenes.
     """
-    inputs = [asdict(channel) for channel in manifest.inputs], manifest.normalisation, sorted(manifest.absolute)
+    inputs = (
+        [asdict(channel) for channel in manifest.inputs],
+        manifest.normalisation,
+        sorted(manifest.absolute),
+        manifest.gate_px,
+    )
     network = inputs, asdict(manifest.architecture), sorted(manifest.required)
     digest = hashlib.sha256(json.dumps([asdict(options), network], sort_keys=True).encode())
     for scene in scenes:
         digest.update(scene.statistics.digest.encode())
         digest.update(np.ascontiguousarray(scene.stack).data)
         digest.update(np.ascontiguousarray(scene.label).data)
+    for tensor in () if start is None else start.state_dict().values():
+        digest.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
     return digest.hexdigest()
 
 
@@ -230,24 +254,33 @@ def train(
     scenes: Sequence[Scene],
     *,
     options: TrainOptions,
-    evaluate: Evaluate,
+    start: Network | None = None,
+    placement: Placement = ON_CPU,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[Network, Curve]:
     """Train to the end, from the checkpoint in the folder `checkpoint` if there is one.
 
+    Args:
+        manifest: What is trained.
+        scenes: With the manifest's channels.
+        options: How.
+        start: Weights and statistics to begin with, of an earlier training.
+        placement: Where; of several processes only the first writes checkpoints.
+        checkpoint: Folder.
+        progress: Told every step.
+
     Returns:
-        The averaged weights that were best by `criterion`, and the curve.
+        The running average of the weights, and the curve. Nothing is chosen by a score.
     """
-    run = Training(manifest, scenes, options)
+    run = Training(manifest, scenes, options, start=start, placement=placement)
     if checkpoint is not None and (checkpoint / CHECKPOINT_FILE).exists():
         run.resume(checkpoint)
     while run.step < options.steps:
         loss = run.advance()
-        if run.step % options.evaluate_every == 0 or run.step == options.steps:
-            run.judge(evaluate)
-            if checkpoint is not None:
-                run.save(checkpoint)
+        due = run.step % options.checkpoint_every == 0 or run.step == options.steps
+        if due and checkpoint is not None and placement.first:
+            run.save(checkpoint)
         if progress is not None:
             progress(run.step, options.steps, loss)
-    return run.best, Curve(tuple(run.losses), tuple(run.evaluations))
+    return run.average.cpu(), tuple(run.losses)

@@ -38,10 +38,16 @@ class Scene:
     statistics: EventStatistics
     """Of the whole event."""
     synthetic: bool
+    coverage: Raster | None = None
+    """(y, x) share of each pixel that landslides cover; None means that hard labels are all there is."""
+    filled: float = 1.0
+    """Share of the landslide pixels that is landslide: less than 1 where the inventory was drawn as coarse cells."""
 
     def __post_init__(self) -> None:
         """Refuse rasters that do not lie on one grid, and scenes without anything to learn."""
         shapes = {self.stack.shape[-2:], self.label.shape, self.slides.shape, self.ln_std.shape}
+        if self.coverage is not None:
+            shapes.add(self.coverage.shape)
         if len(shapes) != 1:
             raise ValueError(f"scene {self.name}: expected one shape, got {sorted(shapes)}")
         if len(self.channels) != len(self.stack):
@@ -105,6 +111,8 @@ class Batch:
     """(batch, y, x), NaN where unknown."""
     statistics: tuple[EventStatistics, ...]
     """Of the event each window is from."""
+    scenes: tuple[int, ...]
+    """Place of that event among the scenes."""
 
 
 def draw_batch(
@@ -115,22 +123,27 @@ def draw_batch(
     required: frozenset[str],
     seed: int,
     step: int,
+    part: tuple[int, int] = (0, 1),
 ) -> Batch:
-    """The batch of a step; equal arguments give equal bytes, whatever ran before."""
-    rng = np.random.default_rng([seed, step])
-    pairs, statistics = [], []
-    for _ in range(options.batch):
-        scene = _pick(scenes, options, rng)
+    """The batch of a step; equal arguments give equal bytes, whatever ran before.
+
+    Of `part` (k, n) it holds windows k, k + n, k + 2n...: the share of one of several processes.
+    """
+    pairs, statistics, events = [], [], []
+    for window in range(part[0], options.batch, part[1]):
+        rng = np.random.default_rng([seed, step, window])
+        events.append(_pick(scenes, options, rng))
+        scene = scenes[events[-1]]
         pairs.append(_example(scene, inputs, options=options, required=required, rng=rng))
         other = rng.random() < options.other_extent
         statistics.append(_of_other_extent(scene, inputs, options.tilt, rng) if other else scene.statistics)
-    return Batch(np.stack([x for x, _ in pairs]), np.stack([u for _, u in pairs]), tuple(statistics))
+    return Batch(np.stack([x for x, _ in pairs]), np.stack([u for _, u in pairs]), tuple(statistics), tuple(events))
 
 
-def _pick(scenes: Sequence[Scene], options: WindowOptions, rng: np.random.Generator) -> Scene:
-    """A scene; of one kind, real or synthetic, all are equally likely."""
+def _pick(scenes: Sequence[Scene], options: WindowOptions, rng: np.random.Generator) -> int:
+    """Place of a scene; of one kind, real or synthetic, all are equally likely."""
     synthetic = rng.random() >= options.real
-    candidates = [scene for scene in scenes if scene.synthetic == synthetic] or list(scenes)
+    candidates = [k for k, scene in enumerate(scenes) if scene.synthetic == synthetic] or list(range(len(scenes)))
     return candidates[int(rng.integers(len(candidates)))]
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from headscarp.core.lattice import BlockIndex, ZoneLattice
+from headscarp.core.packing import any_outside
 from headscarp.core.pci.kernels import FAULT_LIMIT_M, KERNELS, Layer
 from headscarp.core.pci.table import Row
 from headscarp.core.tiling import Window
@@ -193,6 +194,9 @@ class _Work:
     def _place(self, channel: str, values: Values, window: Window) -> None:
         """Put the part over the block's land into a block that holds nothing elsewhere."""
         part = _common(self.land, window)
+        if part == self.core and self.block.land.all():
+            self.block.values[channel] = values[part.within(window)].copy()
+            return
         whole = np.full((self.core.height, self.core.width), _nothing(values), values.dtype)
         on_land = self.block.land[part.within(self.core)]
         np.copyto(whole[part.within(self.core)], values[part.within(window)], where=on_land)
@@ -234,7 +238,10 @@ def within_range(values: Values, row: Row) -> tuple[Values, Mask | None]:
         unknown[[0, *LEGENDS[row.legend]]] = False
         outside = unknown[values]
     else:
-        outside = (values < row.valid[0]) | (values > row.valid[1])
+        low, high = (np.float32(limit) for limit in row.valid)
+        if not any_outside(values, low, high):
+            return values, None
+        outside = (values < low) | (values > high)
     if not outside.any():
         return values, None
     return np.where(outside, _nothing(values), values), outside

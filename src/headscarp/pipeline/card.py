@@ -4,44 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from headscarp.core.learning.labels import LENGTH_PX
+from headscarp.core.learning.metrics import CoverageScores
 from headscarp.core.manifest import Manifest
 from headscarp.core.types import Attributes
+from headscarp.ml.regressor import Recipe
 from headscarp.ml.train import TrainOptions
+from headscarp.pipeline.subjects import EXACT_LENGTH_PX
 
 
 def model_card(
     manifest: Manifest,
+    recipe: Recipe,
     *,
-    options: TrainOptions,
-    real: Sequence[str],
-    training_share: float,
-    label_lengths: tuple[float, float],
+    events: Sequence[str],
     training_seeds: Sequence[int],
-    choosing_seeds: Sequence[int],
+    calibrating_seeds: Sequence[int],
     scores: Sequence[Attributes],
+    reliability: CoverageScores | None = None,
 ) -> str:
     """Markdown.
 
     Args:
         manifest: The bundle's.
-        options: How it was trained.
-        real: Names of the real scenes it was trained on.
-        training_share: Northern share of each real event that these are.
-        label_lengths: Screening length in pixels for mapped inventories and for worlds.
+        recipe: How it was trained.
+        events: Real scenes it was trained on.
         training_seeds: Worlds trained on.
-        choosing_seeds: Worlds the weights were chosen on.
+        calibrating_seeds: Worlds that only the calibration has seen.
         scores: One row a scene, as `pipeline.train.scene_scores` makes them.
+        reliability: Of the calibration at 250 m, each event by a curve fitted on the others (`ml.calibrate`).
     """
-    architecture, windows = manifest.architecture, options.windows
+    architecture, first, then = manifest.architecture, recipe.pretraining, recipe.fine_tuning
+    windows = then.windows
     return f"""# {manifest.name} {manifest.version}
 
 A multi-scale fully convolutional network after Fan, Wang et al. (2025), doi:10.1093/nsr/nwaf179, that ranks 30 m
-pixels by how readily the shaking of an earthquake sets off landslides there. Narrow (N = {architecture.width},
-configuration {architecture.configuration}), for demonstration and for tests of the whole path.
+pixels by how readily the shaking of an earthquake sets off landslides there. N = {architecture.width},
+configuration {architecture.configuration}{_members(manifest)}.
 
-**The score is neither a probability nor an areal coverage.** It was trained on soft labels that count
-{options.slide_weight:g} times where they speak of slides, on windows of which {windows.centred_on_slides:.0%} lie
-around slides, and is not calibrated. Compare scores within one map only.
+{_quantity(manifest, then)}
 
 ## Input
 
@@ -53,32 +54,34 @@ PCI table {manifest.table_digest[:16]}.
 
 ## Trained on
 
-- Real: {_joined(real) or "nothing"} (the northern {training_share:.0%} of each event; the rest is held out below)
-- SYNTHETIC worlds, seeds {_joined(training_seeds)}. Weights were chosen on seeds {_joined(choosing_seeds)}.
+- Real: {_joined(events) or "nothing"}.
+- SYNTHETIC worlds, seeds {_joined(training_seeds)}. Seeds {_joined(calibrating_seeds)} served the calibration only.
   The demonstration's world, seed 0, is none of them.
 
-{options.steps} steps of {windows.batch} windows of {windows.size} px, {windows.real:.0%} of them real; seed
-{options.seed}. Screened Poisson labels, length {label_lengths[0]:g} px for mapped inventories and
-{label_lengths[1]:g} px for worlds, where every slide lies exactly where it is said to be. Augmented by turning and
-mirroring, by shifting ln PGA within its uncertainty, {_other_extents(manifest, windows.other_extent)}and by losing
-data sources.
+{first.steps} steps on worlds alone, then {then.steps} steps of which {windows.real:.0%} are real; {windows.batch}
+windows of {windows.size} px a step; seeds {_joined(recipe.seeds)}. Screened Poisson labels, length {LENGTH_PX:g} px for
+mapped inventories and {EXACT_LENGTH_PX:g} px for worlds, where every slide lies exactly where it is said to be.
+Augmented by turning and mirroring, by shifting ln PGA within its uncertainty,
+{_other_extents(manifest, windows.other_extent)}and by losing data sources. No weights were chosen by a score.
 
 ## Scores on ground it never saw
 
-All known pixels, each event at its own prevalence; AP is average precision, beside it what slope alone reaches. The
-ceiling is the expected AUC of the best score that any use of the maps could give in that world; it exists for
-SYNTHETIC worlds only.
+Real events: by networks trained in the same way without that event and its neighbours, and a calibration without it.
+Worlds: by the released weights, which never saw them. All known pixels, each event at its own prevalence; AP is average
+precision, beside it what slope alone reaches. Area is predicted over observed landslide area. The ceiling is the
+expected AUC of the best score that any use of the maps could give in that world; it exists for SYNTHETIC worlds only.
 
 {_table(scores)}
-
+{_reliability(reliability)}
 ## Limits
 
 - Ranks no better than slope alone on: {_joined(_not_better(scores)) or "none of these scenes"}.
-- Small pieces of {len(real) or "no"} real event(s), and invented terrain: no skill on another earthquake is claimed.
-  Scores of SYNTHETIC worlds show that the code learns known structure, nothing more.
-- The held-out part of an event shares its shaking, its geology and its mapper with the part trained on.
-- Each window makes its own channel gate, so scores of neighbouring windows can differ slightly along their seam.
-- No calibration, no uncertainty, no warning where the input is unlike the training's.
+- {len(events) or "No"} real event(s), parts of them, and invented terrain: little is known of its skill on another
+  earthquake. Scores of SYNTHETIC worlds show that the code learns known structure, nothing more.
+- Between events the mapped share of landslides differs tenfold, for reasons of mapping more than of ground. Take the
+  area as known to a factor of five.
+- {_gate(manifest)}
+- {_uncertainty(manifest)}
 
 ## Attribution and licence
 
@@ -86,6 +89,61 @@ Weights: {manifest.licence}. No training data are part of this bundle.
 
 {_listed(manifest.attribution)}
 """
+
+
+def _members(manifest: Manifest) -> str:
+    return f", {manifest.members} networks whose log-odds are averaged" if manifest.members > 1 else ""
+
+
+def _gate(manifest: Manifest) -> str:
+    """Over what area its channel attention looks."""
+    if not manifest.gate_px:
+        return "Each window makes its own channel gate, so scores of neighbouring windows can differ along their seam."
+    return (
+        f"The channel gate is the event's, from a sample of windows of {manifest.gate_px} px: scores do not depend on\n"
+        "  how the event is tiled, but do on which part of it is scored."
+    )
+
+
+def _quantity(manifest: Manifest, options: TrainOptions) -> str:
+    """What the numbers mean."""
+    trained = (
+        f"trained on soft labels that count\n{options.slide_weight:g} times where they speak of slides, on windows of "
+        f"which {options.windows.centred_on_slides:.0%} lie\naround slides"
+    )
+    if manifest.calibration is None:
+        return (
+            f"**The score is neither a probability nor an areal coverage.** It was {trained}, and is not calibrated. "
+            "Compare scores within one map only."
+        )
+    return (
+        f"**The output is areal coverage**: the share of a pixel expected to be landslide; its mean over 8 x 8 px is "
+        f"the\ncoverage at 250 m. The network was {trained}; a {manifest.calibration.method} curve fitted on ground "
+        "it was not trained on turns its score into coverage."
+    )
+
+
+def _uncertainty(manifest: Manifest) -> str:
+    lacking = "No interval of uncertainty" if manifest.calibration else "No calibration, no uncertainty"
+    return f"{lacking}, no warning where the input is unlike the training's."
+
+
+def _reliability(scores: CoverageScores | None) -> str:
+    """How well coverages are meant; nothing where nobody judged them."""
+    if scores is None:
+        return ""
+    rows = [f"| {b.predicted:.4f} | {b.observed:.4f} | {b.ratio:.2f} | {b.share:.3f} |" for b in scores.reliability]
+    return "\n".join(
+        [
+            "\n## Reliability at 250 m, each event by a curve fitted on the others\n",
+            f"Predicted over observed area {scores.area_ratio:.2f}; Brier score {scores.brier:.5f}, its skill against",
+            f"the prevalence {scores.brier_skill:.3f}; mean error of the bins {scores.calibration_error:.4f}.\n",
+            "| predicted | observed | observed / predicted | share of area |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
 
 
 def _normalised(manifest: Manifest) -> str:
@@ -121,14 +179,14 @@ def _listed(items: Sequence[str]) -> str:
 
 def _table(scores: Sequence[Attributes]) -> str:
     lines = [
-        "| scene | pixels | prevalence | AUC | ceiling | slope's AUC | AP | slope's AP | score std |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| scene | trained | pixels | prevalence | AUC | ceiling | slope's AUC | AP | slope's AP | area |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in scores:
         ceiling = f"{row['ceiling_auc']:.3f}" if "ceiling_auc" in row else "-"
         lines.append(
-            f"| {row['scene']} | {row['pixels']:,} | {row['prevalence']:.4f} | {row['auc']:.3f} | {ceiling} "
-            f"| {row['slope_auc']:.3f} | {row['average_precision']:.3f} | {row['slope_average_precision']:.3f} "
-            f"| {row['score_standard_deviation']:.3f} |"
+            f"| {row['scene']} | {row['trained']} | {row['pixels']:,} | {row['prevalence']:.4f} | {row['auc']:.3f} "
+            f"| {ceiling} | {row['slope_auc']:.3f} | {row['average_precision']:.3f} "
+            f"| {row['slope_average_precision']:.3f} | {row['area_ratio']:.2f} |"
         )
     return "\n".join(lines)

@@ -29,6 +29,8 @@ from headscarp.pipeline.trigger import EventBlock, Trigger
 
 Progress = Callable[[int, int], None]
 """Called with parts done and parts in all."""
+WAITING = 1
+"""Threads beside those that compute: one is always reading a source or writing to the store."""
 
 
 def build_cube(
@@ -63,7 +65,7 @@ def build_cube(
         registry: where layers come from.
         lineage: how event and shaking were found, copied into the attributes.
         progress: told after every part.
-        workers: threads of this process.
+        workers: cores of this process.
         timeout_s: patience with one request to a source.
         executor: where lattice blocks are made; threads of this process where None.
         block: pixels along the side of a lattice block.
@@ -80,12 +82,13 @@ def build_cube(
     trigger = Trigger.of(table, registry, event, shaking, extent.grid, timeout_s=timeout_s)
     cube = Cube.create(store, key, extent.grid, table, _known_before(event, shaking, extent, lineage))
     windows = list(blocks(YX(*extent.grid.shape), SHARD))
-    with ThreadPoolExecutor(workers, thread_name_prefix="cube") as threads:
+    with ThreadPoolExecutor(workers + WAITING, thread_name_prefix="cube") as threads:
         felt = _felt(zone, trigger, threads)
         strong = [index for index, is_felt in felt.items() if is_felt]
         steps = _Steps(progress, len(strong) + len(windows))
         filled = fill_zone(order, strong, executor or threads, steps.advance)
-        view = StaticView(group_of(order), zone.offset(extent.grid), strong, _holes(recipe, filled))
+        shape = YX(*extent.grid.shape)
+        view = StaticView(group_of(order), zone.offset(extent.grid), strong, _holes(recipe, filled), shape)
         made = _event_blocks(cube, trigger, view, windows, threads, steps)
     tally = Tally(table, recipe, trigger, felt, filled, made)
     if strong and tally.land == 0:

@@ -20,7 +20,7 @@ from headscarp.core.learning.labels import LENGTH_PX, soft_label
 from headscarp.core.manifest import InputChannel
 from headscarp.core.pci.table import Row, Table
 from headscarp.core.tiling import Window
-from headscarp.core.types import Mask
+from headscarp.core.types import Mask, Raster
 from headscarp.errors import InvalidInput, NotFound
 from headscarp.io.cubes.cube import Cube
 from headscarp.io.inputs.folder import EventFolder, Inventory, read_event_folder
@@ -81,8 +81,8 @@ def read_scene(
         raise InvalidInput(f"{folder / 'event.json'}: expected an inventory to learn from, found none")
     extent = mapped_extent(event)
     cube = _cube(event, extent, table, store, progress)
-    slides, ignored = landslide_masks(event.inventory, extent.grid)
-    return _scene(cube, event, channels, table, slides=slides, ignored=ignored, length_px=length_px)
+    share, ignored = landslide_coverage(event.inventory, extent.grid)
+    return _scene(cube, event, channels, table, share=share, ignored=ignored, length_px=length_px)
 
 
 def _cube(event: EventFolder, extent: Extent, table: Table, store: Store, progress: Progress | None) -> Cube:
@@ -111,11 +111,12 @@ def _scene(
     channels: Sequence[str],
     table: Table,
     *,
-    slides: Mask,
+    share: Raster,
     ignored: Mask,
     length_px: float,
 ) -> Scene:
     """Join channels and labels."""
+    slides = share >= COVERED
     window = Window(0, 0, *cube.grid.shape)
     land, slope, pga, ln_std = cube.read(("land", "slope", "pga", "pga_ln_std"), window)
     mapped = (land == 1) & np.isfinite(slope) & ~ignored
@@ -132,6 +133,7 @@ def _scene(
         ln_std,
         statistics,
         synthetic=event.event.synthetic,
+        coverage=np.where(mapped, share, np.float32(0)),
     )
 
 
@@ -152,25 +154,34 @@ def mapped_extent(event: EventFolder) -> Extent:
 def landslide_masks(inventory: Inventory, grid: GeoBox) -> tuple[Mask, Mask]:
     """Hard labels and ignored ground (y, x) of an inventory; no pixel is both.
 
-    A landslide pixel is covered by half or more; ignored is what a polygon of another time touches, and
-    all that lies outside a stated extent of mapping.
+    A landslide pixel is covered by half or more. Raises InvalidInput as `landslide_coverage` does.
+    """
+    share, ignored = landslide_coverage(inventory, grid)
+    return share >= COVERED, ignored
+
+
+def landslide_coverage(inventory: Inventory, grid: GeoBox) -> tuple[Raster, Mask]:
+    """Share of each pixel that landslides cover, and ignored ground (y, x), none of it covered by half or more.
+
+    The share of a raster is 0 or 1. Ignored is what a polygon of another time touches, and all that
+    lies outside a stated extent of mapping.
 
     Raises:
         InvalidInput: an attribute query of another form than `FIELD in [NUMBERS]`.
     """
     if inventory.href.suffix.lower() in {".tif", ".tiff"}:
-        slides = _raster_mask(inventory.href, grid)
+        share = _raster_mask(inventory.href, grid).astype(np.float32)
     else:
-        slides = _covered(_polygons(inventory.href, inventory.coseismic, grid), grid)
+        share = _share(_polygons(inventory.href, inventory.coseismic, grid), grid)
     ignored = np.zeros(grid.shape, dtype=bool)
     if inventory.ignore_href is not None:
         ignored = _raster_mask(inventory.ignore_href, grid)
-        slides &= ~ignored  # unknown ground outranks a label beneath it, and does not become background
+        share[ignored] = 0  # unknown ground outranks a label beneath it, and does not become background
     elif inventory.ignore is not None:
         ignored = _touched(_polygons(inventory.href, inventory.ignore, grid), grid)
     if inventory.extent is not None:
         ignored |= ~_burn(_polygons(inventory.extent, None, grid), grid, all_touched=False)
-    return slides, ignored & ~slides
+    return share, ignored & (share < COVERED)
 
 
 def _raster_mask(path: Path, grid: GeoBox) -> Mask:
@@ -210,13 +221,12 @@ def _sql(query: str, path: Path) -> str:
     return f'"{match["field"]}" {match["operator"].upper()} ({match["values"]})'
 
 
-def _covered(polygons: Sequence[shapely.Geometry], grid: GeoBox) -> Mask:
-    """Pixels of which `COVERED` or more lies in some polygon."""
+def _share(polygons: Sequence[shapely.Geometry], grid: GeoBox) -> Raster:
+    """Share of each pixel that lies in some polygon."""
     height, width = grid.shape
     fine = grid.zoom_out(1 / OVERSAMPLING)
     burnt = _burn(polygons, fine, all_touched=False)
-    share = burnt.reshape(height, OVERSAMPLING, width, OVERSAMPLING).mean(axis=(1, 3))
-    return np.asarray(share >= COVERED)
+    return np.asarray(burnt.reshape(height, OVERSAMPLING, width, OVERSAMPLING).mean(axis=(1, 3), dtype=np.float32))
 
 
 def _touched(polygons: Sequence[shapely.Geometry], grid: GeoBox) -> Mask:

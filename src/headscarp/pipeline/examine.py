@@ -122,7 +122,8 @@ def _endpoint(settings: Settings) -> str:
     model = open_models(settings)[0]
     model = model.bound_to(EventStatistics.unknown(model.ranked))
     size = model.plan.size if model.plan else 8
-    model.predict(np.full((len(model.channels), size, size), np.nan, dtype=np.float32))
+    nothing = np.full((len(model.channels), size, size), np.nan, dtype=np.float32)
+    model.gated([nothing[:, : model.gate_px, : model.gate_px]]).predict(nothing)
     return f"{settings.endpoint}: answers for {model.name} {model.version}"
 
 

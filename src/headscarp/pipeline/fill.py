@@ -185,7 +185,7 @@ def _recorded(block: Block, stored: dict[str, Stored], rows: Sequence[Row]) -> B
     channels = {
         channel: ChannelRecord(
             hashlib.sha256(np.ascontiguousarray(values).data).hexdigest(),
-            int((encodings[channel].known(values) & block.land).sum()),
+            encodings[channel].count_known(values, block.land)[1],
             block.rejected.get(channel, 0),
         )
         for channel, values in stored.items()

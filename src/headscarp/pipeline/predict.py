@@ -23,6 +23,7 @@ from headscarp.core.types import Codes, Raster
 from headscarp.errors import MissingChannel
 from headscarp.io.cubes.cube import Cube
 from headscarp.io.outputs.product import ModelMap
+from headscarp.pipeline.gate import gated_by
 from headscarp.pipeline.statistics import event_statistics
 
 Progress = Callable[[int, int], None]
@@ -44,7 +45,7 @@ def predict_map(
 
     Memory holds a few windows, whatever the extent. Windows whose centre holds no value of a
     required channel are not run. The result does not depend on `workers`. The predictor is bound to the
-    event's statistics; they are taken from the cube where they are not given.
+    event's statistics, which are taken from the cube where they are not given, and then to its channel gate.
 
     Raises:
         MissingChannel: a channel the model cannot do without is missing throughout.
@@ -54,7 +55,7 @@ def predict_map(
     if fatal:
         reasons = "; ".join(f"{c}: {cube.missing[c]}" for c in fatal)
         raise MissingChannel(f"model {predictor.name} needs {', '.join(fatal)}, which the cube lacks ({reasons})")
-    bound = predictor.bound_to(statistics or event_statistics(cube, predictor.ranked))
+    bound = gated_by(cube, predictor.bound_to(statistics or event_statistics(cube, predictor.ranked)))
     margin = predictor.plan.margin if predictor.plan else 0
     cores = list(_cores(predictor, YX(*cube.grid.shape)))
     with _raster(path, cube.grid, "float32", np.nan) as target:
@@ -64,7 +65,8 @@ def predict_map(
                 _write(target, core, scores)
             if progress:
                 progress(done, len(cores))
-    return ModelMap(predictor.name, predictor.version, predictor.quantity, path, tuple(absent))
+    gates = {name: gate.to_plain() for name, gate in bound.event_gates.items()}
+    return ModelMap(predictor.name, predictor.version, predictor.quantity, path, tuple(absent), gates)
 
 
 def status_map(cube: Cube, scores: Path, path: Path) -> Path:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from headscarp.core.event import RunId, ShakeMapId
+from headscarp.core.event import Event, RunId, ShakeMapId
 from headscarp.core.grid import Extent, event_extent
 from headscarp.core.normalisation import EventStatistics
 from headscarp.core.pci.table import Table
@@ -22,6 +22,7 @@ from headscarp.io.inputs.sources import SourceRegistry
 from headscarp.io.ledger import Ledger
 from headscarp.io.outputs.product import ModelMap, Product, cube_key
 from headscarp.io.store import Store
+from headscarp.pipeline.champion import ModelChoice
 from headscarp.pipeline.cube import build_cube
 from headscarp.pipeline.executors import open_executor
 from headscarp.pipeline.page import ensure_page
@@ -44,12 +45,23 @@ class Workshop:
     registry: SourceRegistry
     predictors: Sequence[Predictor]
     """The first is the published model."""
+    choice: ModelChoice | None = None
+    """Takes the place of the predictors where they depend on the earthquake's place."""
+    region: Attributes | None = None
+    """How the place decided about them."""
     public_url: str | None = None
     workers: int = 2
     dask: str | None = None
     """Address of a Dask scheduler whose workers make static blocks; threads of this process where None."""
     scratch: Path | None = None
     """Folder for temporary files; the system's where None."""
+
+    def at(self, event: Event) -> Workshop:
+        """The same with the models that are meant at this earthquake's place. Raises as `ModelChoice.at`."""
+        if self.choice is None:
+            return self
+        models = self.choice.at(event)
+        return replace(self, predictors=models.predictors, region=models.region, choice=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +95,7 @@ def respond(
         InvalidInput: the quake cannot be answered; the ledger says INVALID.
         Unavailable, StoreError: the ledger says FAILED and the same call may be repeated.
     """
+    workshop = workshop.at(quake.event)
     identity = identify(quake.event.id, quake.shakemap, workshop)
     if claimed is not None and claimed.id != str(identity):
         workshop.ledger.finish(claimed, State.ABORTED, reason=f"a newer ShakeMap came: {quake.shakemap}")
@@ -122,13 +135,20 @@ def _produce(quake: Quake, identity: RunId, workshop: Workshop, *, held: Run, st
     workshop.ledger.confirm(held)
     with stages.stage("publish"):
         ensure_page(workshop.store)
+        gates = {name: gate for model_map in maps for name, gate in model_map.gates.items()}
+        place = {} if workshop.region is None else {"headscarp:region": workshop.region}
         product = _product(
             quake,
             identity,
             cube,
             extent=extent,
             maps=maps,
-            derived={"headscarp:left_out": left_out, "headscarp:event_statistics": statistics.to_plain()},
+            derived={
+                "headscarp:left_out": left_out,
+                "headscarp:event_statistics": statistics.to_plain(),
+                "headscarp:channel_gates": gates,
+                **place,
+            },
             status=status,
             stages=stages,
         )
@@ -218,13 +238,14 @@ def _supersede_older(workshop: Workshop, done: Run) -> None:
 def respond_to_claim(
     claimed: Run, load: Callable[[], Quake], workshop: Workshop, *, watcher: Watcher | None = None
 ) -> Response:
-    """Answer the quake of a claim made by the watch; trouble in loading it ends the claim too.
+    """Answer the quake of a claim made by the watch; trouble in loading it or its models ends the claim too.
 
     Raises:
         HeadscarpError: as `respond` and `load_quake` do; the ledger says INVALID or FAILED.
     """
     try:
         quake = load()
+        workshop = workshop.at(quake.event)
     except HeadscarpError as error:
         state = State.INVALID if isinstance(error, InvalidInput) else State.FAILED
         workshop.ledger.finish(claimed, state, reason=f"{type(error).__name__}: {error}")

@@ -1,58 +1,56 @@
-"""Train a model on event folders and synthetic worlds, score it on ground it never saw, and bundle it."""
+"""Train a released model: on event folders and worlds, calibrated on events left out, scored on worlds it never saw."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 
-from headscarp.core.learning.labels import LENGTH_PX
 from headscarp.core.learning.statistics import auc, average_precision, prevalence
 from headscarp.core.manifest import Architecture, Manifest
-from headscarp.core.normalisation import Normalisation
 from headscarp.core.pci.table import Table
-from headscarp.core.types import Attributes
+from headscarp.core.types import Attributes, Raster
 from headscarp.io.inputs.folder import read_event_folder
-from headscarp.io.store import Store, open_store
+from headscarp.io.store import open_store
 from headscarp.ml.bundle import save_bundle
-from headscarp.ml.local import score_map
-from headscarp.ml.network import Network
-from headscarp.ml.train import Curve, Evaluate, TrainOptions, train
-from headscarp.ml.windows import Scene
+from headscarp.ml.calibrate import Level, covered, fit_calibration, reliability_at_250_m
+from headscarp.ml.placement import Placement
+from headscarp.ml.regressor import NetworkLearner, Recipe, Trained
+from headscarp.ml.train import Curve, TrainOptions
+from headscarp.ml.windows import Scene, WindowOptions
 from headscarp.pipeline.card import model_card
-from headscarp.pipeline.dataset import model_inputs, read_scene, split
+from headscarp.pipeline.contenders import Contender
+from headscarp.pipeline.dataset import model_inputs
+from headscarp.pipeline.folds import Subject, make_folds
+from headscarp.pipeline.heldout import held_out
 from headscarp.pipeline.stages import Stages, Watcher
-from headscarp.pipeline.world import write_world
+from headscarp.pipeline.subjects import Workroom, WorldOptions, read_event, read_world, world_ceiling
 from headscarp.tables.coseismic import COSEISMIC, PAPER_CHANNELS
-from headscarp.world.ceiling import observable_ceiling
-from headscarp.world.generate import World, make_world
-from headscarp.world.settings import REGIONS
 
-HOLD_OUT_GAP_PX = 50
-"""Beyond the network's radius, so that held-out ground and training labels never share a pixel's surroundings."""
 CURVE_FILE = "curve.csv"
 SCORES_FILE = "scores.json"
+NETWORK_FOLDER = "network"
+"""Of checkpoints, shared with evaluations that use the same scratch."""
+LEVEL: Level = "typical"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seeds:
     """Which synthetic worlds do what; no seed may have two jobs, and 0 is the demonstration's."""
 
-    training: tuple[int, ...] = tuple(range(100, 112))
-    choosing: tuple[int, ...] = (150, 151, 152)
-    """The weights that do best on these are kept."""
+    training: tuple[int, ...] = tuple(range(100, 115))
+    calibrating: tuple[int, ...] = (150, 151, 152, 153, 154, 155)
+    """Never trained on; they and the real events left out say how much of the land a score means."""
     unseen: tuple[int, ...] = (200, 201, 202, 203, 204, 205)
     """Scored once, at the end."""
 
     def __post_init__(self) -> None:
         """Refuse leaks."""
-        every = (*self.training, *self.choosing, *self.unseen)
+        every = (*self.training, *self.calibrating, *self.unseen)
         if len(set(every)) != len(every) or 0 in every:
             raise ValueError(f"expected distinct seeds without 0, got {self}")
 
@@ -61,36 +59,45 @@ class Seeds:
 class TrainSettings:
     """What to train."""
 
-    name: str = "headscarp-small"
-    version: str = "0.1.0"
-    channels: tuple[str, ...] = PAPER_CHANNELS
-    required: frozenset[str] = frozenset({"slope", "pga"})
-    architecture: Architecture = field(default_factory=lambda: Architecture("C", 12))
-    normalisation: Normalisation = "event"
-    absolute: frozenset[str] = frozenset({"slope", "pga"})
-    """Seen by value beside their rank."""
-    options: TrainOptions = field(default_factory=TrainOptions)
-    training_share: float = 0.6
-    """Northern share of each real event that is trained on; the rest is held out and scored."""
-    label_length_px: float = LENGTH_PX
-    """Of mapped inventories: their positional error."""
-    exact_label_length_px: float = 1.0
-    """Of synthetic worlds, where every slide is where it is said to be."""
-    attribution: tuple[str, ...] = ()
-    """Beyond what the event folders say of themselves."""
+    name: str
+    version: str
+    recipe: Recipe
     world_shape: tuple[int, int] = (512, 512)
     ceiling_draws: int = 40
+    attribution: tuple[str, ...] = ()
+    """Beyond what the event folders say of themselves."""
+
+
+def small_model(*, attribution: tuple[str, ...] = ()) -> TrainSettings:
+    """The released model: narrow enough to be trained, and to answer a quake within a minute, on two cores."""
+    recipe = Recipe(inputs=model_inputs(COSEISMIC, PAPER_CHANNELS))
+    return TrainSettings(name="headscarp-small", version="0.2.0", recipe=recipe, attribution=attribution)
+
+
+def full_model(*, attribution: tuple[str, ...] = ()) -> TrainSettings:
+    """The paper's width and windows, for a GPU."""
+    windows = WindowOptions(size=448, batch=8, real=0.5)
+    recipe = Recipe(
+        inputs=model_inputs(COSEISMIC, PAPER_CHANNELS),
+        architecture=Architecture("A", 32, embedding=8),
+        pretraining=TrainOptions(steps=4000, learning_rate=1e-3, precision="bfloat16", windows=windows),
+        fine_tuning=TrainOptions(steps=800, learning_rate=3e-4, precision="bfloat16", windows=windows),
+        seeds=(0,),
+    )
+    return TrainSettings(name="headscarp-full", version="0.2.0", recipe=recipe, attribution=attribution)
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
-    """All scenes of one training."""
+class _Job:
+    """What all steps of one training share."""
 
-    training: tuple[Scene, ...]
-    choosing: tuple[Scene, ...]
-    held_out: tuple[Scene, ...]
-    """The other part of each real event."""
-    attribution: tuple[str, ...]
+    settings: TrainSettings
+    worlds: Seeds
+    room: Workroom
+    learner: NetworkLearner
+
+    def world(self, seed: int) -> Subject:
+        return read_world(seed, self.settings.world_shape, self.room)
 
 
 def train_model(
@@ -100,171 +107,125 @@ def train_model(
     worlds: Seeds,
     out: Path,
     scratch: Path,
-    unseen_folders: Sequence[Path] = (),
     table: Table = COSEISMIC,
+    placement: Placement | None = None,
     watcher: Watcher | None = None,
 ) -> Manifest:
-    """Train, score and write the bundle `out`; a run that was killed goes on from `scratch`.
+    """Train, calibrate, score and write the bundle `out`; a run that was killed goes on from `scratch`.
 
-    Beside the bundle's three files it writes the training curve and the scores. `scratch` keeps
-    worlds, cubes and the checkpoint. Events in `unseen_folders` are scored whole, never trained on.
+    The released weights have seen all events. The calibration has not seen them as the weights have:
+    it is fitted on maps of events made by networks that were trained without them, and on maps of
+    worlds that nothing was trained on; so are the scores on the card.
 
     Raises:
-        InvalidInput: a folder cannot be learned from, or the checkpoint is of another training.
+        InvalidInput: a folder cannot be learned from, or there are not events of two places.
     """
     stages = Stages(watcher)
-    store = open_store(scratch / "store")
+    room = Workroom(scratch, open_store(scratch / "store"), table, PAPER_CHANNELS)
+    learner = NetworkLearner(
+        recipe=settings.recipe,
+        name=settings.name,
+        version=settings.version,
+        table_digest=table.digest,
+        placement=placement or Placement(),
+        scratch=scratch / NETWORK_FOLDER,
+    )
+    job = _Job(settings, worlds, room, learner)
     with stages.stage("training scenes") as progress:
-        material = gather(settings, folders, worlds, table=table, store=store, scratch=scratch, progress=progress)
-        others = [read_scene(folder, settings.channels, table=table, store=store) for folder in unseen_folders]
-    manifest = _manifest(settings, material, table)
+        subjects = list(_subjects(job, folders, progress))
+    with stages.stage("train without each event") as progress:
+        judged = _left_out(replace(job, learner=replace(learner, progress=progress)), subjects)
     with stages.stage("train") as progress:
-        network, curve = train(
-            manifest,
-            material.training,
-            options=settings.options,
-            evaluate=_criterion(manifest, material.choosing),
-            checkpoint=scratch / "checkpoint",
-            progress=lambda step, steps, _: progress(step, steps),
-        )
-    with stages.stage("score unseen ground"):
-        scores = [scene_scores(network, manifest, scene) for scene in (*material.held_out, *others)]
-        scores += [
-            _world_scores(seed, settings, network, manifest, table=table, store=store, scratch=scratch)
-            for seed in worlds.unseen
-        ]
+        trained = replace(learner, progress=progress).fit([subject.scene for subject in subjects])
+    with stages.stage("calibrate and score"):
+        manifest, left_out = _calibrated(job, trained, judged)
+        scores = [{"trained": "without it"} | scene_scores(*found) for found in left_out]
+        scores += [_world_scores(job, seed, trained, manifest) for seed in worlds.unseen]
+    manifest = replace(manifest, attribution=(*_acknowledged(folders), *settings.attribution))
+    card = model_card(
+        manifest,
+        settings.recipe,
+        events=[scene.name for scene, _ in judged],
+        training_seeds=worlds.training,
+        calibrating_seeds=worlds.calibrating,
+        scores=scores,
+        reliability=reliability_at_250_m([(coverage, scene) for _, coverage, scene in left_out]),
+    )
+    manifest = save_bundle(out, manifest, trained.network, card=card)
     facts = {"scores": scores, "seconds": stages.seconds, "threads": torch.get_num_threads()}
-    manifest = save_bundle(out, manifest, network, card=_card(settings, manifest, material, worlds, scores))
     (out / SCORES_FILE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    _write_curve(out / CURVE_FILE, curve)
+    _write_curve(out / CURVE_FILE, trained.curves)
     return manifest
 
 
-def gather(
-    settings: TrainSettings,
-    folders: Sequence[Path],
-    worlds: Seeds,
-    *,
-    table: Table,
-    store: Store,
-    scratch: Path,
-    progress: Any,
-) -> Material:
-    """Read every scene but those that are scored at the end."""
-    total, done = len(folders) + len(worlds.training) + len(worlds.choosing), 0
-    training: list[Scene] = []
-    choosing: list[Scene] = []
-    held_out: list[Scene] = []
-    for folder in folders:
-        whole = read_scene(folder, settings.channels, table=table, store=store, length_px=settings.label_length_px)
-        north, south = split(whole, settings.training_share, gap_px=HOLD_OUT_GAP_PX)
-        training.append(north)
-        held_out.append(south)
-        progress(done := done + 1, total)
-    for seeds, scenes in ((worlds.training, training), (worlds.choosing, choosing)):
-        for seed in seeds:
-            scenes.append(_world_scene(seed, settings, table=table, store=store, scratch=scratch)[1])
-            progress(done := done + 1, total)
-    acknowledged = (read_event_folder(folder).attribution for folder in folders)
-    return Material(tuple(training), tuple(choosing), tuple(held_out), tuple(a for a in acknowledged if a))
+def _subjects(job: _Job, folders: Sequence[Path], progress: object) -> Iterator[Subject]:
+    """Real events, then the worlds that are trained on."""
+    assert callable(progress)  # noqa: S101
+    total = len(folders) + len(job.worlds.training)
+    for done, folder in enumerate(folders, start=1):
+        yield read_event(folder, job.room)
+        progress(done, total)
+    for done, seed in enumerate(job.worlds.training, start=len(folders) + 1):
+        yield job.world(seed)
+        progress(done, total)
 
 
-def _world_scene(
-    seed: int, settings: TrainSettings, *, table: Table, store: Store, scratch: Path
-) -> tuple[World, Scene]:
-    """Draw a world, write it as an event folder and read it as any other; regions take turns."""
-    world = make_world(seed, settings=REGIONS[seed % len(REGIONS)], shape=settings.world_shape)
-    folder = write_world(world, scratch / f"world-{seed}")
-    length = settings.exact_label_length_px
-    return world, read_scene(folder, settings.channels, table=table, store=store, length_px=length)
+def _left_out(job: _Job, subjects: Sequence[Subject]) -> list[tuple[Scene, Raster]]:
+    """Each real event beside the scores of a network that was trained without it and its neighbours."""
+    folds = make_folds("events", subjects, plans={})
+    (judged,) = held_out([Contender(job.learner)], folds, job.room.scratch / "events", progress=lambda *_: None)
+    scenes = {subject.name: subject.scene for subject in subjects}
+    return [(scenes[test.name], judged.read(test.name)) for fold in folds for test in fold.test]
 
 
-def _manifest(settings: TrainSettings, material: Material, table: Table) -> Manifest:
-    return Manifest(
-        name=settings.name,
-        version=settings.version,
-        inputs=model_inputs(table, settings.channels),
-        required=settings.required,
-        architecture=settings.architecture,
-        normalisation=settings.normalisation,
-        absolute=settings.absolute if settings.normalisation == "event" else frozenset(),
-        table_digest=table.digest,
-        trained_on=tuple(scene.name for scene in material.training),
-        synthetic=any(scene.synthetic for scene in material.training),
-        attribution=(*material.attribution, *settings.attribution),
-    )
+def _calibrated(
+    job: _Job, trained: Trained, judged: Sequence[tuple[Scene, Raster]]
+) -> tuple[Manifest, list[tuple[Raster, Raster, Scene]]]:
+    """The manifest with its curve; each event left out as scores, as coverage by the curve of all others, its scene."""
+    fresh = [job.world(seed).scene for seed in job.worlds.calibrating]
+    pairs = [*((scores, scene) for scene, scores in judged), *((trained.score(scene), scene) for scene in fresh)]
+    left_out = []
+    for scene, scores in judged:
+        others = [pair for pair in pairs if pair[1].name != scene.name]
+        left_out.append((scores, covered(scores, fit_calibration(others, level=LEVEL)), scene))
+    return replace(trained.manifest, calibration=fit_calibration(pairs, level=LEVEL), quantity="coverage"), left_out
 
 
-def _criterion(manifest: Manifest, scenes: Sequence[Scene]) -> Evaluate:
-    """Mean AUC over scenes."""
-
-    def evaluate(network: Network) -> Mapping[str, float]:
-        maps = {s.name: score_map(network, manifest, s.stack, statistics=s.statistics) for s in scenes}
-        found = {s.name: auc(maps[s.name], s.slides, s.known) for s in scenes}
-        return {"criterion": float(np.mean(list(found.values()))), **found}
-
-    return evaluate
-
-
-def _world_scores(
-    seed: int,
-    settings: TrainSettings,
-    network: Network,
-    manifest: Manifest,
-    *,
-    table: Table,
-    store: Store,
-    scratch: Path,
-) -> Attributes:
+def _world_scores(job: _Job, seed: int, trained: Trained, manifest: Manifest) -> Attributes:
     """Scores of an unseen world, and the best that any use of its maps could reach."""
-    world, scene = _world_scene(seed, settings, table=table, store=store, scratch=scratch)
-    ceiling = observable_ceiling(world, draws=settings.ceiling_draws)
-    return scene_scores(network, manifest, scene) | {
-        "scene": f"SYNTHETIC {world.settings.name}, seed {seed}",
-        "ceiling_auc": round(ceiling.auc, 4),
-        "ceiling_standard_error": round(ceiling.standard_error, 4),
-        "ceiling_auc_same_pixels": round(auc(ceiling.score, scene.slides, scene.known), 4),
-    }
+    subject = job.world(seed)
+    scores = trained.score(subject.scene)
+    assert manifest.calibration is not None  # noqa: S101
+    found = scene_scores(scores, covered(scores, manifest.calibration), subject.scene)
+    options = WorldOptions(shape=job.settings.world_shape, ceiling_draws=job.settings.ceiling_draws)
+    ceiling = world_ceiling(seed, subject, options, job.room)
+    return {"trained": "on others"} | found | {name: round(value, 4) for name, value in ceiling.items()}
 
 
-def scene_scores(network: Network, manifest: Manifest, scene: Scene) -> Attributes:
-    """Ranking scores over all known pixels of a scene, and slope alone beside them."""
-    scores, known = score_map(network, manifest, scene.stack, statistics=scene.statistics), scene.known
-    slope = scene.stack[manifest.channels.index("slope")]
+def scene_scores(scores: Raster, coverage: Raster, scene: Scene) -> Attributes:
+    """Over all known pixels of a scene: ranking, areal coverage, and slope alone beside them."""
+    known, (slope,) = scene.known, scene.read(("slope",))
     found = {
         "prevalence": prevalence(scores, scene.slides, known),
         "auc": auc(scores, scene.slides, known),
         "average_precision": average_precision(scores, scene.slides, known),
         "slope_auc": auc(slope, scene.slides, known),
         "slope_average_precision": average_precision(slope, scene.slides, known),
-        "score_standard_deviation": float(np.nanstd(scores[known])),
+        "area_ratio": reliability_at_250_m([(coverage, scene)]).area_ratio,
     }
     return {"scene": scene.name, "pixels": int(known.sum()), **{name: round(v, 4) for name, v in found.items()}}
 
 
-def _write_curve(path: Path, curve: Curve) -> None:
-    """One line an evaluation: step, mean loss since the last one, and what was found."""
+def _acknowledged(folders: Sequence[Path]) -> tuple[str, ...]:
+    """Whom the event folders thank."""
+    found = (read_event_folder(folder).attribution for folder in folders)
+    return tuple(attribution for attribution in found if attribution)
+
+
+def _write_curve(path: Path, curves: Sequence[Curve]) -> None:
+    """One line a step of every phase of every member: the loss."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        names = [name for name in curve.evaluations[0] if name != "step"]
-        writer.writerow(["step", "loss", *names])
-        start = 0
-        for row in curve.evaluations:
-            end = int(row["step"])
-            writer.writerow([end, f"{np.mean(curve.losses[start:end]):.6f}", *(f"{row[n]:.4f}" for n in names)])
-            start = end
-
-
-def _card(
-    settings: TrainSettings, manifest: Manifest, material: Material, worlds: Seeds, scores: Sequence[Attributes]
-) -> str:
-    return model_card(
-        manifest,
-        options=settings.options,
-        real=[scene.name for scene in material.training if not scene.synthetic],
-        training_share=settings.training_share,
-        label_lengths=(settings.label_length_px, settings.exact_label_length_px),
-        training_seeds=worlds.training,
-        choosing_seeds=worlds.choosing,
-        scores=scores,
-    )
+        writer.writerow(["phase", "step", "loss"])
+        for phase, curve in enumerate(curves):
+            writer.writerows([phase, step, f"{loss:.5f}"] for step, loss in enumerate(curve, start=1))

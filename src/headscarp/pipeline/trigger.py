@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -155,7 +156,9 @@ class Trigger:
         if outside is not None:
             block.rejected[channel] = int(outside[window.within(area)].sum())
         wide[channel] = checked
-        block.values[channel] = np.array(checked[window.within(area)])
+        # What is kept is written to at sea: no other channel may share its memory.
+        own = checked if window == area and checked.flags.owndata else np.array(checked[window.within(area)])
+        block.values[channel] = own
 
     def _sourced(self, row: Row, window: Window) -> NDArray[Any]:
         source = row.source or ""
@@ -174,7 +177,7 @@ class Trigger:
 
     def _motion_on(self, row: Row, grid: GeoBox) -> Raster:
         assert self.shaking is not None  # noqa: S101  # else the row is missing
-        at: Positions = project(grid, CRS.from_user_input(str(self.shaking.grid.crs)))
+        at = _positions(grid, str(self.shaking.grid.crs))
         values = getattr(self.shaking, (row.source or "").removeprefix(_SHAKING))
         return interpolate(values, self.shaking.grid, at, ln=row.resampling == "bilinear_ln")
 
@@ -205,15 +208,15 @@ class EventBlock:
     def settle(self, table: Table) -> None:
         """Mask the sea, count, and take the digest of what is stored."""
         sea, on_land = self.ground == 0, self.ground == 1
-        self.land = int(on_land.sum())
+        self.land, has_sea = int(on_land.sum()), bool(sea.any())
         digest = hashlib.sha256()
         for channel, values in sorted(self.values.items()):
             row = table[channel]
-            if row.role == "feature":
+            if row.role == "feature" and has_sea:
                 values[sea] = 0 if values.dtype == np.uint8 else np.nan
-            stored = Encoding.of(row).pack(values)
-            known = Encoding.of(row).known(stored)
-            self.known[channel], self.valid[channel] = int(known.sum()), int((known & on_land).sum())
+            encoding = Encoding.of(row)
+            stored = encoding.pack(values)
+            self.known[channel], self.valid[channel] = encoding.count_known(stored, on_land)
             digest.update(channel.encode())
             digest.update(np.ascontiguousarray(stored).data)
         self.digest = digest.hexdigest()
@@ -221,3 +224,9 @@ class EventBlock:
 
 def _unknown(window: Window) -> Raster:
     return np.full((window.height, window.width), np.nan, np.float32)
+
+
+@lru_cache(maxsize=8)
+def _positions(grid: GeoBox, crs: str) -> Positions:
+    """Where the pixels of a window lie on the ShakeMap: the same for all of its fields."""
+    return project(grid, CRS.from_user_input(crs))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
 from headscarp.core.grid import event_extent
 from headscarp.core.predictor import Predictor
+from headscarp.core.types import Attributes
 from headscarp.io.inputs.sources import SourceRegistry
 from headscarp.io.outputs.cog import write_value_cog
 from headscarp.io.outputs.product import ModelMap
@@ -19,9 +21,17 @@ from headscarp.tables.coseismic import COSEISMIC
 
 
 def write_map(
-    quake: Quake, predictor: Predictor, path: Path, *, registry: SourceRegistry, watcher: Watcher | None = None
+    quake: Quake,
+    predictor: Predictor,
+    path: Path,
+    *,
+    registry: SourceRegistry,
+    region: Attributes | None = None,
+    watcher: Watcher | None = None,
 ) -> ModelMap:
     """Write the model's map to `path` as a COG: float32, NaN where it has no valid answer.
+
+    Its tags name the model, and `region`, where it is given, as what the place decided.
 
     Raises:
         InvalidInput: an input the model needs is missing.
@@ -47,12 +57,17 @@ def write_map(
             written = predict_map(cube, predictor, scratch / "map.tif", progress=progress)
             mask_map(written.path, status_map(cube, written.path, scratch / "status.tif"))
         with stages.stage("write"):
-            write_value_cog(written.path, scratch / "cog.tif", name=written.quantity, tags=_tags(quake, written))
+            tags = _tags(quake, written, region)
+            write_value_cog(written.path, scratch / "cog.tif", name=written.quantity, tags=tags)
             (scratch / "cog.tif").replace(path)
     return written
 
 
-def _tags(quake: Quake, written: ModelMap) -> dict[str, str]:
-    """Dataset tags: what it shows, and SYNTHETIC where that is what it is."""
-    described = {"TIFFTAG_IMAGEDESCRIPTION": f"{written.quantity} by {written.label}: {quake.event.title}"}
-    return described | ({"SYNTHETIC": "YES"} if quake.event.synthetic else {})
+def _tags(quake: Quake, written: ModelMap, region: Attributes | None) -> dict[str, str]:
+    """Dataset tags: what it shows, by which model, and SYNTHETIC where that is what it is."""
+    described = {
+        "TIFFTAG_IMAGEDESCRIPTION": f"{written.quantity} by {written.label}: {quake.event.title}",
+        "HEADSCARP_MODEL": written.label,
+    }
+    place = {} if region is None else {"HEADSCARP_REGION": json.dumps(region, sort_keys=True)}
+    return described | place | ({"SYNTHETIC": "YES"} if quake.event.synthetic else {})

@@ -75,7 +75,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
     cube = Cube.create(store, KEY, GRID, COSEISMIC, {"title": "a cube", "headscarp:synthetic": True})
     for window in blocks(YX(*GRID.shape), SHARD):
         cube.write(window, {"pga": pga()[window.slices]})
-    view = StaticView(group, ZONE.offset(GRID), BLOCKS, {"lithology": {BLOCKS[0]}})
+    view = StaticView(group, ZONE.offset(GRID), BLOCKS, {"lithology": {BLOCKS[0]}}, YX(*GRID.shape))
     described = view.to_json(dict.fromkeys(BLOCKS, "0" * 64))
     cube.finish({"headscarp:missing": {"soil": "no soil here"}, LATTICE: described})
     return store

@@ -6,13 +6,14 @@ and leaves out, and land cover may come as WorldCover classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headscarp.core.gate import EventGate
 from headscarp.core.normalisation import EventStatistics
 from headscarp.core.predictor import Quantity
 from headscarp.core.types import Raster, Stack
@@ -183,9 +184,15 @@ class NowickiJessee:
     required = frozenset({"slope", "pgv"})
     ranked: tuple[str, ...] = ()
     plan = None
+    gate_px = 0
+    event_gates: Mapping[str, EventGate] = MappingProxyType({})
 
     def bound_to(self, _statistics: EventStatistics) -> Self:
         """Itself: it takes physical units as they are."""
+        return self
+
+    def gated(self, _windows: Iterable[Stack]) -> Self:
+        """Itself: every pixel stands alone."""
         return self
 
     def predict(self, stack: Stack) -> Raster:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Self
@@ -10,6 +10,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from headscarp.core.gate import EventGate
 from headscarp.core.normalisation import EventStatistics
 from headscarp.core.predictor import Quantity
 from headscarp.core.types import Raster, Stack
@@ -132,9 +133,9 @@ _RESIDUALS: Final = (-1.593, -0.967, -0.589, -0.282, 0.0, 0.282, 0.589, 0.967, 1
 """Standard normal values at the middle of nine equally likely classes."""
 
 
-def strengths(codes: ArrayLike) -> tuple[Floats, Floats]:
-    """Cohesion (kPa) and friction (degrees) of GLiM codes; others, NaN and 0 take `STRENGTH_UNKNOWN`."""
-    table = np.full((256, 2), STRENGTH_UNKNOWN)
+def strengths(codes: ArrayLike, unknown: tuple[float, float] = STRENGTH_UNKNOWN) -> tuple[Floats, Floats]:
+    """Cohesion (kPa) and friction (degrees) of GLiM codes; others, NaN and 0 take `unknown`."""
+    table = np.full((256, 2), unknown)
     for code, strength in STRENGTHS.items():
         table[code] = strength
     whole = np.nan_to_num(np.asarray(codes, float), nan=0.0, posinf=0.0, neginf=0.0)
@@ -155,9 +156,18 @@ class NewmarkPredictor:
     required = frozenset({"slope", "pga"})
     ranked: tuple[str, ...] = ()
     plan = None
+    gate_px = 0
+    event_gates: Mapping[str, EventGate] = MappingProxyType({})
+
+    def __init__(self, unknown_strength: tuple[float, float] = STRENGTH_UNKNOWN) -> None:
+        self._unknown = unknown_strength
 
     def bound_to(self, _statistics: EventStatistics) -> Self:
         """Itself: it takes physical units as they are."""
+        return self
+
+    def gated(self, _windows: Iterable[Stack]) -> Self:
+        """Itself: every pixel stands alone."""
         return self
 
     def predict(self, stack: Stack) -> Raster:
@@ -169,7 +179,7 @@ class NewmarkPredictor:
         if stack.ndim != 3 or stack.shape[0] != len(self.channels):
             raise ValueError(f"{self.name}: expected ({len(self.channels)}, y, x), found {stack.shape}")
         slope, pga, lithology = stack
-        cohesion, friction = strengths(lithology)
+        cohesion, friction = strengths(lithology, self._unknown)
         safety = factor_of_safety(slope, cohesion, friction=friction)
         share = np.zeros(slope.shape)
         for residual in _RESIDUALS:

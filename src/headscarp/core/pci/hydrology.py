@@ -40,11 +40,19 @@ def hydrology(elevation: Raster, land: Mask, slope: Raster, pixel: PixelSize) ->
     """
     flow = drainage(elevation, land, height_m=pixel.y, width_m=pixel.x)
     cells = contributing_cells(flow)
-    wetness = np.empty(elevation.shape, dtype=np.float32)
+    wetness, streams = np.empty(elevation.shape, dtype=np.float32), np.empty(elevation.shape, dtype=np.float32)
     _wetness(cells, slope, pixel.area_m2, pixel.mean, wetness)
-    streams = (cells * pixel.area_m2 >= CHANNEL_AREA_M2).astype(np.float32)
-    streams[np.isnan(elevation)] = np.nan
+    _streams(cells, elevation, pixel.area_m2, streams)
     return Hydrology(wetness, streams)
+
+
+@compiled
+def _streams(cells: NDArray[np.int32], elevation: Raster, cell_m2: float, out: Raster) -> None:
+    """1 where enough drains, else 0; NaN where the elevation is."""
+    for y in range(out.shape[0]):
+        for x in range(out.shape[1]):
+            flows = np.float32(1.0) if cells[y, x] * cell_m2 >= CHANNEL_AREA_M2 else np.float32(0.0)
+            out[y, x] = flows + (elevation[y, x] - elevation[y, x])
 
 
 @compiled

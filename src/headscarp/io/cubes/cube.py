@@ -7,7 +7,6 @@ so what a cube holds never changes, however the lattice fills up later.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,23 +16,17 @@ import zarr
 from affine import Affine
 from odc.geo import wh_
 from odc.geo.geobox import GeoBox
-from zarr.errors import GroupNotFoundError, ZarrUserWarning
+from zarr.errors import GroupNotFoundError
 
 from headscarp.core.pci.table import Table
 from headscarp.core.tiling import YX, Window
 from headscarp.core.types import Attributes, Stack
 from headscarp.errors import InvalidInput, NotFound
-from headscarp.io.cubes.chunks import ChunkCache
+from headscarp.io.cubes.chunks import LIMIT_BYTES, ChunkCache
+from headscarp.io.cubes.layout import ROOT, Layout
+from headscarp.io.cubes.sharded import ShardedArray
 from headscarp.io.cubes.shards import put_shards
-from headscarp.io.cubes.variables import (
-    CHUNK,
-    SHARD,
-    Encoding,
-    create_variables,
-    grid_attributes,
-    storing,
-    write_coordinates,
-)
+from headscarp.io.cubes.variables import SHARD, Encoding, storing
 from headscarp.io.cubes.view import StaticView
 from headscarp.io.store import Store
 
@@ -41,18 +34,24 @@ FORMAT = 2
 LATTICE = "headscarp:lattice"
 READERS = 4
 """Channels read at a time: on an object store a read is mostly waiting."""
+_SWEEP_ROWS = 2
+_MOST_BYTES = 2**30
+"""Of chunks in memory, however wide the grid."""
 
 
 class Cube:
     """An open cube; use `create` and `finish` to make one, `open` to read one."""
 
-    def __init__(self, store: Store, group: zarr.Group, key: str) -> None:
+    def __init__(self, store: Store, group: zarr.Group, key: str, layout: Layout | None = None) -> None:
         self.key = key
+        self._layout = layout
         self._store, self._group = store, group
         self._arrays: dict[str, Any] = {name: group[name] for name in self._attribute("headscarp:event_channels")}
         self._encodings = {name: Encoding.of_array(array) for name, array in self._arrays.items()}
-        self._static = StaticView.described(store, group.attrs.get(LATTICE))
-        self._cache = ChunkCache(CHUNK)
+        shape = YX(*(int(side) for side in self._attribute("spatial:shape")))
+        self._static = StaticView.described(store, group.attrs.get(LATTICE), shape)
+        self._sharded = {name: ShardedArray(store, f"{key}/{name}", array) for name, array in self._arrays.items()}
+        self._cache = ChunkCache(limit_bytes=self._sweep_bytes(shape))
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="cube-read")
 
     @classmethod
@@ -66,12 +65,9 @@ class Cube:
         if _is_complete(store, key):
             raise InvalidInput(f"cube {key}: exists and is complete; a cube is never rewritten")
         store.delete(key)
-        with storing(f"cube {key}"):
-            group = zarr.open_group(store.zarr(key), mode="w", zarr_format=3)
-            group.attrs.update(grid_attributes(grid) | attributes | _table_attributes(table))
-            write_coordinates(group, grid)
-            create_variables(group, table.of_event, grid)
-        return cls(store, group, key)
+        layout = Layout.of(table.of_event, grid, attributes | _table_attributes(table), shard=SHARD)
+        layout.write(store, key)
+        return cls(store, layout.group, key, layout)
 
     @classmethod
     def open(cls, store: Store, key: str) -> Cube:
@@ -132,12 +128,12 @@ class Cube:
 
     def finish(self, attributes: Attributes) -> Cube:
         """Add attributes, consolidate the metadata and mark the cube complete; returns it as readers see it."""
-        with storing(f"cube {self.key}"):
-            self._group.attrs.update({**attributes, "headscarp:complete": True})
-        with storing(f"cube {self.key}"), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Consolidated metadata", category=ZarrUserWarning)
-            group = zarr.consolidate_metadata(self._group.store)
-        return Cube(self._store, group, self.key)
+        if self._layout is None:
+            raise InvalidInput(f"cube {self.key}: is complete; a cube is never rewritten")
+        self._group.attrs.update({**attributes, "headscarp:complete": True})
+        self._layout.consolidate()
+        self._layout.write_root(self._store, self.key)
+        return Cube(self._store, self._layout.group, self.key)
 
     def read(self, channels: Sequence[str], window: Window) -> Stack:
         """(channel, y, x) of a window that may reach outside the grid.
@@ -168,16 +164,29 @@ class Cube:
     def _read_into(self, target: np.ndarray, channel: str, inside: Window) -> None:
         """Fill a target of the window's shape, which holds NaN."""
         if channel in self._arrays:
-            stored = self._cache.read(channel, self._arrays[channel], inside)
-            self._encodings[channel].unpack_to(target, stored)
+            for at, stored in self._cache.parts(self._sharded[channel], inside):
+                self._encodings[channel].unpack_to(target[at], stored)
         elif self._static is not None:
             self._static.read_into(target, channel, inside, self._cache)
+
+    def _sweep_bytes(self, shape: YX) -> int:
+        """What windows in row-major order have in use: of all channels, the rows of chunks that one row of them spans.
+
+        With less, each window would fetch what the window before it has just let go.
+        """
+        arrays = [*self._sharded.values(), *(self._static.arrays.values() if self._static else ())]
+        row_bytes = (array.side * (shape.x + 2 * array.side) * array.dtype.itemsize for array in arrays)
+        rows: int = _SWEEP_ROWS * sum(row_bytes)
+        return min(max(rows, LIMIT_BYTES), _MOST_BYTES)
 
     def _attribute(self, name: str) -> Any:
         return self._group.attrs[name]
 
 
 def _group(store: Store, key: str) -> zarr.Group | None:
+    # A missing root is much quicker to notice than a missing group.
+    if not store.exists(f"{key}/{ROOT}"):
+        return None
     try:
         return zarr.open_group(store.zarr(key, read_only=True), mode="r", zarr_format=3)
     except (GroupNotFoundError, FileNotFoundError):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -16,22 +15,16 @@ from typing import Any
 
 import zarr
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-from zarr.errors import GroupNotFoundError, ZarrUserWarning
-from zarr.storage import MemoryStore
+from zarr.errors import GroupNotFoundError
 
 from headscarp.core.lattice import BlockIndex, ZoneLattice
 from headscarp.core.pci.table import Row
 from headscarp.core.types import Attributes
 from headscarp.errors import AlreadyExists, Conflict, NotFound
+from headscarp.io.cubes.layout import Layout
 from headscarp.io.cubes.shards import put_shards
-from headscarp.io.cubes.variables import (
-    Stored,
-    create_variables,
-    grid_attributes,
-    storing,
-    write_coordinates,
-)
-from headscarp.io.store import BINARY_TYPE, JSON_TYPE, Store
+from headscarp.io.cubes.variables import Stored, storing
+from headscarp.io.store import Store
 
 ROOT = "lattice"
 FORMAT = 1
@@ -204,22 +197,15 @@ def _channels(group: zarr.Group) -> Sequence[str]:
 
 
 def _lay_out(store: Store, key: str, zone: ZoneLattice, rows: Sequence[Row], recipe: Attributes) -> None:
-    """Write metadata and coordinates, the root last; equal recipes write equal bytes, so races do no harm."""
-    objects: dict[str, Any] = {}
-    memory = MemoryStore(objects)
-    group = zarr.open_group(memory, mode="w", zarr_format=3)
+    """Write metadata and coordinates; equal recipes write equal bytes, so races do no harm."""
     named = {"epsg": zone.epsg, "block": zone.block, "format": FORMAT}
     channels = [channel for row in rows for channel in row.outputs]
     about = {"title": f"Static landslide control indicators of UTM zone EPSG:{zone.epsg}"}
-    group.attrs.update(
-        grid_attributes(zone.whole)
-        | about
-        | {"headscarp:channels": channels, "headscarp:lattice": named, "headscarp:recipe": recipe}
+    layout = Layout.of(
+        tuple(rows),
+        zone.whole,
+        about | {"headscarp:channels": channels, "headscarp:lattice": named, "headscarp:recipe": recipe},
+        shard=zone.block,
     )
-    write_coordinates(group, zone.whole)
-    create_variables(group, tuple(rows), zone.whole, shard=zone.block)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Consolidated metadata", category=ZarrUserWarning)
-        zarr.consolidate_metadata(memory)
-    for name in sorted(objects, key=lambda name: (name == "zarr.json", name)):
-        store.put(f"{key}/{name}", objects[name].to_bytes(), JSON_TYPE if name.endswith(".json") else BINARY_TYPE)
+    layout.consolidate()
+    layout.write(store, key)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import CRS
 
-from headscarp.core.packing import pack_into, unpack_into
+from headscarp.core.packing import count_known, pack_into, unpack_into
 from headscarp.core.pci.table import Row, Table
 from headscarp.core.types import Attributes, Mask, Raster
 from headscarp.errors import StoreError, StoreUnavailable
@@ -67,10 +67,9 @@ class Encoding:
         pack_into(np.ascontiguousarray(values, dtype=np.float32), 1.0 / self.step, int(self.fill), out)
         return out
 
-    def known(self, stored: Stored) -> Mask:
-        """Where there is a value."""
-        found = np.isfinite(stored) if self.dtype.kind == "f" else stored != self.fill
-        return np.asarray(found)
+    def count_known(self, stored: Stored, marked: Mask) -> tuple[int, int]:
+        """Pixels with a value, and those of them that are marked."""
+        return count_known(stored, stored.dtype.type(self.fill), marked)
 
     def unpack_to(self, target: Raster, stored: Stored) -> None:
         """Write values as float32 into a target of the same shape; NaN where there is none, codes too."""

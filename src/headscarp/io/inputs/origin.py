@@ -11,6 +11,7 @@ from urllib.parse import urlparse
 
 from headscarp.core.types import Attributes
 from headscarp.errors import BadRaster, SourceUnavailable
+from headscarp.io.clients import s3_client
 
 ATTEMPTS = 3
 """At a request; a host that never answers costs this many time-outs, and is then unavailable."""
@@ -135,20 +136,13 @@ def _head(client: Any, href: str) -> Any:
 
 
 def _identify_s3(href: str, timeout_s: float) -> Attributes | None:
-    import boto3
-    from botocore import UNSIGNED
-    from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
-    config = Config(
-        retries={"max_attempts": ATTEMPTS, "mode": "standard"},
-        connect_timeout=min(10.0, timeout_s),
-        read_timeout=timeout_s,
-        signature_version=None if "AWS_ACCESS_KEY_ID" in os.environ else UNSIGNED,
-    )
+    signed = "AWS_ACCESS_KEY_ID" in os.environ
     bucket, _, key = href.removeprefix("s3://").partition("/")
     try:
-        answer = boto3.Session().client("s3", config=config).head_object(Bucket=bucket, Key=key)
+        client = s3_client(attempts=ATTEMPTS, connect_s=min(10.0, timeout_s), read_s=timeout_s, signed=signed)
+        answer = client.head_object(Bucket=bucket, Key=key)
     except ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         if status == 404:

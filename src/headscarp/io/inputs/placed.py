@@ -93,8 +93,10 @@ def bridged(patch: Patch, finer: Sequence[Patch], fill: float) -> Patch:
 
 
 def first_known(rasters: Iterator[Raster], grid: GeoBox) -> Raster:
-    """Pixel by pixel the first value that is not NaN."""
-    out = np.full((grid.shape.y, grid.shape.x), np.nan, np.float32)
+    """Pixel by pixel the first value that is not NaN; the first raster is written to."""
+    out = next(rasters, None)
+    if out is None:
+        return np.full((grid.shape.y, grid.shape.x), np.nan, np.float32)
     for raster in rasters:
         np.copyto(out, raster, where=np.isnan(out))
     return out

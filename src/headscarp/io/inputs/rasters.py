@@ -107,10 +107,12 @@ class RasterLayer:
 
     def codes(self, grid: GeoBox, resampling: str) -> Codes:
         """(y, x) uint8 class codes on `grid`; 0 where unknown. Raises as `continuous`."""
-        out = np.zeros((grid.shape.y, grid.shape.x), np.uint8)
-        for piece in self._pieces(grid, read_codes, 0):
-            found = sample_codes(piece.patch, piece.at, resampling)
-            np.copyto(out, found, where=out == 0)
+        found = (sample_codes(piece.patch, piece.at, resampling) for piece in self._pieces(grid, read_codes, 0))
+        out = next(found, None)
+        if out is None:
+            return np.zeros((grid.shape.y, grid.shape.x), np.uint8)
+        for codes in found:
+            np.copyto(out, codes, where=out == 0)
         return out
 
     def elevation(self, grid: GeoBox, resampling: str) -> tuple[Raster, Raster]:

@@ -44,9 +44,10 @@ Maps of where an earthquake has probably set off landslides, made automatically 
 rivers, faults) are brought onto one 30 m UTM grid per event. A fully convolutional network scores every cell; the
 Nowicki Jessee (2018) model, the one behind the USGS ground-failure product, is mapped beside it where its inputs exist.
 
-**What it is not.** These are models, not observations: nobody has looked at the slopes. The score is not calibrated
-and is not a probability. Single slopes can fail where the map is pale and hold where it is dark. Do not use the map
-alone for decisions about life and property.
+**What it is not.** These are models, not observations: nobody has looked at the slopes. Each map says whether it shows
+the share of the area expected to be covered by landslides, or a score that is not calibrated and is no probability.
+Single slopes can fail where the map is pale and hold where it is dark. Do not use the map alone for decisions about
+life and property.
 
 **Versions.** Each ShakeMap revision gives a new item. Items stay; those overtaken are marked deprecated and
 link to the latest.
@@ -219,7 +220,7 @@ def _item_assets() -> Attributes:
 def _renders() -> Attributes:
     return {
         "score": {"title": SCORE.title, "assets": ["hazard"], "headscarp:legend": SCORE.legend()},
-        "coverage": {"title": COVERAGE.title, "assets": ["usgs"], "headscarp:legend": COVERAGE.legend()},
+        "coverage": {"title": COVERAGE.title, "assets": ["hazard", "usgs"], "headscarp:legend": COVERAGE.legend()},
         "status": {"title": GROUND.title, "assets": ["status"], "headscarp:legend": GROUND.legend()},
     }
 

@@ -37,6 +37,8 @@ class ModelMap:
     path: Path
     degraded: tuple[str, ...] = ()
     """Channels the model wants and did not get."""
+    gates: Attributes = field(default_factory=dict)
+    """Digest and sample of each channel gate of the event it was scored with, by model."""
 
     @property
     def palette(self) -> Palette:

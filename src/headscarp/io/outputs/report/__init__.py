@@ -1,0 +1,1 @@
+"""The evaluation report: results as read from a file, charts as inline SVG, tables, and the page."""
