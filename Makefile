@@ -4,14 +4,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.headscarp-$(shell cat pyproject.toml requirements.lock infra/web/package.json 2>/dev/null | cksum | cut -d' ' -f1)
 EVENT ?=
+NPROC ?= 1
 # Keep big blocks between operations: a training step is several times faster on a CPU.
 MALLOC := glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint types fmt bench figures kill-demo docs models up down lock
+.PHONY: help setup demo test test-all lint types fmt bench figures kill-demo docs models models-full evaluation kill-training up down lock
 
 help: ## print the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## build .venv with all that is needed (python3 and make are enough)
 
@@ -55,8 +56,18 @@ kill-demo: setup ## kill the demo at random moments and count what it publishes 
 docs: setup ## build the documentation site into build/docs
 	@$(BIN)/mkdocs build -q --strict
 
-models: setup ## train the small released models again (about a quarter of an hour)
+models: setup ## train the small released models again (about a quarter of an hour on two cores)
 	@GLIBC_TUNABLES=$(MALLOC) OMP_WAIT_POLICY=passive $(BIN)/headscarp train
+
+models-full: setup ## train the paper's width on a GPU (NPROC= for several)
+	@$(BIN)/torchrun --standalone --nproc-per-node=$(NPROC) --module headscarp train --size full --device cuda
+
+evaluation: setup ## judge all models on blocks, events and worlds left out, and draw the report (over an hour)
+	@for split in events blocks worlds; do GLIBC_TUNABLES=$(MALLOC) OMP_WAIT_POLICY=passive \
+	  $(BIN)/python -m infra.proofs.evaluation $$split || exit 1; done
+
+kill-training: setup ## kill a training ten times and compare its weights with one left alone
+	@$(BIN)/python -m infra.proofs.kill_training
 
 up: setup ## start the local services and serve until Ctrl-C
 	@$(BIN)/headscarp demo --services-only

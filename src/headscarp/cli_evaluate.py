@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 from rich.table import Table as RichTable
@@ -38,7 +38,9 @@ def evaluate(
     draws: Annotated[int, typer.Option(help="Resamples behind each interval", min=100)] = 1000,
     seed: Annotated[int, typer.Option(help="Of every draw of the judging", min=0)] = 0,
     scratch: Annotated[Path, typer.Option("--scratch", help="Keeps worlds, cubes and maps")] = Path(".cache/evaluate"),
-    report: Annotated[Path | None, typer.Option("--report", help="Folder for results.json and the report")] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Folder of results; a page shows all splits in it")
+    ] = None,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
     """Judge models on ground they have not seen; goes on where it was stopped."""
@@ -63,6 +65,7 @@ def evaluate(
     else:
         with Bars(err) as bars:
             results = _evaluated(models, events or [], options, scratch, bars)
+    results["command"] = _command(models, events or [], split, count, calibrate=calibrate)
     if report is not None:
         _write(results, report, quiet=as_json)
     if as_json:
@@ -83,13 +86,23 @@ def _evaluated(
     return judge(contenders, events, options, scratch=scratch, table=COSEISMIC, watcher=watcher)
 
 
+def _command(models: list[str], events: list[Path], split: Split, worlds: int, *, calibrate: bool) -> str:
+    """What was asked for, by names that mean something elsewhere."""
+    words = ["headscarp evaluate --split", split, *(f"--events {e.resolve().name}" for e in events)]
+    words += [f"--worlds {worlds}", *(f"--model {name}" for name in models)]
+    return " ".join([*words, "--calibrate"] if calibrate else words)
+
+
 def _write(results: dict[str, Any], folder: Path, *, quiet: bool) -> None:
-    """Results first, so that they are there whatever becomes of the page."""
+    """Results first, so that they are there whatever becomes of the page, which shows all splits in the folder."""
     from headscarp.pipeline.report import write_report
 
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    page = write_report(results, folder)
+    path = folder / f"{results['split']}.json"
+    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    splits = {name: folder / f"{name}.json" for name in get_args(Split)}
+    first, *more = (json.loads(p.read_text(encoding="utf-8")) for p in splits.values() if p.is_file())
+    page = write_report(first, folder, more=more)
     if not quiet:
         out.print(str(page), highlight=False, soft_wrap=True)
 

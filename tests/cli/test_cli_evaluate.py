@@ -37,7 +37,7 @@ def test_formulas_are_judged_without_training(folder: Path, scratch: Path, tmp_p
     answer = json.loads(done.stdout)
     assert [model["name"] for model in answer["models"]] == ["slope", "slope_pga"]
     assert {row["profile"] for row in answer["scores"]} == {"paper", "honest"}
-    assert json.loads((tmp_path / "report/results.json").read_text()) == answer
+    assert json.loads((tmp_path / "report/released.json").read_text()) == answer
     assert "<html" in (tmp_path / "report/index.html").read_text()
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 from scipy.special import expit, logit
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -49,6 +50,28 @@ def test_mean_coverage_is_the_observed_share_of_equally_weighted_events(fit: obj
     pooled = np.concatenate([pair[1].slides[judged(pair)] for pair in MAPS]).mean()
     assert abs(pooled / observed - 1) > 0.05  # or equal weights could not be told from none
     assert predicted == pytest.approx(observed, rel=2e-4)
+
+
+def test_the_typical_level_lies_in_the_middle_of_the_events() -> None:
+    """What each event would have to be raised by, in log-odds, is nothing on average; the mean follows the largest."""
+    maps = [event(seed, (300, 300), shift=-5.0 + by) for seed, by in ((1, -1.0), (2, 0.0), (3, 4.0))]
+
+    def wanted(curve: Calibration, pair: ScoredScene) -> float:
+        at, share = pair[0][judged(pair)], pair[1].slides[judged(pair)].mean()
+        return float(brentq(lambda by: expit(logit(curve(at)) + by).mean() - share, -9, 9))
+
+    typical, mean = (fit_calibration(maps, fit_logistic, level=level) for level in ("typical", "mean"))
+    assert np.mean([wanted(typical, pair) for pair in maps]) == pytest.approx(0.0, abs=0.02)
+    assert np.mean([wanted(mean, pair) for pair in maps]) < -0.5
+
+
+def test_an_event_that_holds_a_seventh_of_what_it_marks_counts_as_such() -> None:
+    scores, scene = event(1, (300, 300))
+    filled = (scores, replace(scene, filled=0.2))
+    whole, part = (fit_calibration([pair]) for pair in ((scores, scene), filled))
+    shares = [covered(scores, curve)[judged(filled)].mean() for curve in (whole, part)]
+    assert shares[1] == pytest.approx(0.2 * shares[0], rel=2e-3)
+    assert reliability_at_250_m([(covered(scores, part), filled[1])]).area_ratio == pytest.approx(1.0, abs=0.02)
 
 
 def test_a_family_that_misses_is_put_right_on_average() -> None:

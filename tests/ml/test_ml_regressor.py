@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from headscarp.core.manifest import Architecture
+from headscarp.core.normalisation import EventStatistics
 from headscarp.errors import InvalidInput
 from headscarp.ml.ensemble import Ensemble
 from headscarp.ml.placement import Placement
@@ -81,6 +82,18 @@ def test_it_reads_its_channels_by_name() -> None:
     unseen = scene(99)
     turned = unseen.selecting(tuple(reversed(unseen.channels)))
     np.testing.assert_array_equal(trained.score(turned), trained.score(unseen))
+
+
+def test_channels_that_it_does_not_read_change_nothing() -> None:
+    """An evaluation reads scenes with the channels of all its models."""
+    learner, own = NetworkLearner(recipe=replace(RECIPE, seeds=(0,))), scene(1)
+    extended = replace(
+        own,
+        channels=("pgv", *own.channels),
+        stack=np.concatenate([own.stack[:1] * 3, own.stack]),
+        statistics=EventStatistics({"pgv": own.statistics.quantiles["pga"], **own.statistics.quantiles}),
+    )
+    np.testing.assert_array_equal(learner.fit([extended]).score(extended), learner.fit([own]).score(own))
 
 
 def test_every_setting_of_the_recipe_changes_its_identity() -> None:

@@ -115,7 +115,14 @@ def test_the_split_of_the_paper_knows_events_by_id_or_by_day_and_magnitude() -> 
     assert [s.name for s in fold.training] == ["other"]
 
 
-def test_worlds_are_left_out_one_by_one() -> None:
+def test_every_world_is_left_out_once_and_few_together() -> None:
+    many = [subject_of(f"w{k}", world=True, seed=k) for k in range(7)]
+    tests = [[s.name for s in fold.test] for fold in make_folds("worlds", many, plans={})]
+    assert sorted(name for names in tests for name in names) == [w.name for w in many]
+    assert [len(names) for names in tests] == [2, 1, 2, 1, 1]
+
+
+def test_few_worlds_are_left_out_one_by_one() -> None:
     worlds = [subject_of(f"w{k}", world=True, seed=k) for k in range(3)]
     folds = make_folds("worlds", [subject_of("real"), *worlds], plans={})
     assert [[s.name for s in fold.test] for fold in folds] == [["w0"], ["w1"], ["w2"]]

@@ -289,15 +289,16 @@ def test_usgs_and_folder_agree(folder: Path, world: World, client: UsgsClient, t
 def test_a_full_disk_under_the_cube_is_the_stores_error(
     folder: Path, client: UsgsClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import zarr.storage
-
     quake, house = load_quake(str(folder), client), workshop(LocalStore(tmp_path))
+    write = Path.write_bytes
 
-    async def refuse(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
+    def refuse(path: Path, data: bytes) -> int:
+        if "cubes" in path.parts:
+            raise OSError(28, "No space left on device")
+        return write(path, data)
 
     with monkeypatch.context() as full:
-        full.setattr(zarr.storage.LocalStore, "set", refuse)
+        full.setattr(Path, "write_bytes", refuse)
         with pytest.raises(StoreError, match="No space left"):
             respond(quake, house)
     (run,) = house.ledger.runs(quake.event.id)

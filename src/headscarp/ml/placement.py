@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -43,6 +44,15 @@ class Placement:
     def first(self) -> bool:
         """Whether this process writes checkpoints."""
         return self.rank == 0
+
+    @contextmanager
+    def first_alone(self) -> Iterator[None]:
+        """The first process does the body while the others wait; then they do it, and find its files there."""
+        if not self.first:
+            distributed.barrier()
+        yield
+        if self.first and self.processes > 1:
+            distributed.barrier()
 
     def autocast(self, precision: Precision) -> AbstractContextManager[object]:
         """Within it convolutions run in the given precision; weights and losses stay in float32."""

@@ -73,8 +73,9 @@ class Scene:
         return np.asarray(self.stack[[self.channels.index(name) for name in channels]])
 
     def selecting(self, channels: Sequence[str]) -> Scene:
-        """The same scene with these channels, in this order. Raises ValueError as `read` does."""
-        return replace(self, channels=tuple(channels), stack=self.read(channels))
+        """The same scene with these channels, in this order, and their statistics. Raises ValueError as `read` does."""
+        statistics = self.statistics.only(name for name in channels if name in self.statistics.quantiles)
+        return replace(self, channels=tuple(channels), stack=self.read(channels), statistics=statistics)
 
     def only(self, ground: Mask, *, name: str | None = None) -> Scene:
         """The same scene with nothing known beyond `ground` (y, x); its stack stays whole."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 from headscarp import __version__
@@ -37,6 +38,10 @@ KEPT_FOLDS = Path("docs/results/folds")
 Progress = Callable[[int, int], None]
 
 
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
+"""On which the figures may depend."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluateOptions:
     """What to evaluate on, and how."""
@@ -62,7 +67,7 @@ def evaluate(
     table: Table = COSEISMIC,
     watcher: Watcher | None = None,
 ) -> Attributes:
-    """Results as they lie in `results.json`.
+    """Results as they lie in a file a split.
 
     `scratch` keeps worlds, cubes and every held-out map; a second run with it computes what is absent only.
 
@@ -201,6 +206,7 @@ def _results(
         "blocks": {name: plan.to_json() for name, plan in plans.items()},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "headscarp": __version__,
+        "versions": {name: version(name) for name in LIBRARIES},
         "scenes": [_scene_entry(subject, ceilings) for subject in judged],
         "models": [{"name": m.name, "identity": m.contender.learner.identity, "quantity": m.quantity} for m in models],
         "scores": verdict.scores,

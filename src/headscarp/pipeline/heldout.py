@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -101,7 +102,7 @@ def unlabelled(scene: Scene) -> Scene:
 def _keep(path: Path, values: Raster) -> None:
     """Write whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")  # processes that train together write the same map
     with part.open("wb") as file:
         np.save(file, values)
     part.replace(path)

@@ -35,14 +35,14 @@ MOST_NAMED = 6
 TITLES = {
     "blocks": "Spatial blocks within each event",
     "events": "Leave one event out",
-    "worlds": "Leave one SYNTHETIC world out",
+    "worlds": "Leave SYNTHETIC worlds out",
     "paper33": "The paper's split: 33 events to learn from, 5 to test",
     "released": "Released models, nothing trained",
 }
 RULES = {
     "blocks": "Trained on the other blocks of all events, scored on the one left out, with a buffer between them",
     "events": "Trained on the other events and on SYNTHETIC worlds, scored on the event left out",
-    "worlds": "Trained on the other SYNTHETIC worlds, scored on the one left out",
+    "worlds": "Trained on the other SYNTHETIC worlds, scored on those left out; every world is left out once",
     "paper33": "Trained on all events but the paper's five test events, scored on these",
     "released": "Named bundles and formulas scored on what they never saw; nothing was trained for it",
 }

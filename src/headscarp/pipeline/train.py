@@ -22,6 +22,7 @@ from headscarp.ml.placement import Placement
 from headscarp.ml.regressor import NetworkLearner, Recipe, Trained
 from headscarp.ml.train import Curve, TrainOptions
 from headscarp.ml.windows import Scene, WindowOptions
+from headscarp.pipeline.bundles import write_item
 from headscarp.pipeline.card import model_card
 from headscarp.pipeline.contenders import Contender
 from headscarp.pipeline.dataset import model_inputs
@@ -131,13 +132,13 @@ def train_model(
         scratch=scratch / NETWORK_FOLDER,
     )
     job = _Job(settings, worlds, room, learner)
-    with stages.stage("training scenes") as progress:
+    with stages.stage("training scenes") as progress, learner.placement.first_alone():
         subjects = list(_subjects(job, folders, progress))
     with stages.stage("train without each event") as progress:
         judged = _left_out(replace(job, learner=replace(learner, progress=progress)), subjects)
     with stages.stage("train") as progress:
         trained = replace(learner, progress=progress).fit([subject.scene for subject in subjects])
-    with stages.stage("calibrate and score"):
+    with stages.stage("calibrate and score"), learner.placement.first_alone():
         manifest, left_out = _calibrated(job, trained, judged)
         scores = [{"trained": "without it"} | scene_scores(*found) for found in left_out]
         scores += [_world_scores(job, seed, trained, manifest) for seed in worlds.unseen]
@@ -151,10 +152,13 @@ def train_model(
         scores=scores,
         reliability=reliability_at_250_m([(coverage, scene) for _, coverage, scene in left_out]),
     )
+    if not learner.placement.first:
+        return manifest
     manifest = save_bundle(out, manifest, trained.network, card=card)
     facts = {"scores": scores, "seconds": stages.seconds, "threads": torch.get_num_threads()}
     (out / SCORES_FILE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     _write_curve(out / CURVE_FILE, trained.curves)
+    write_item(out)
     return manifest
 
 

@@ -61,7 +61,7 @@ def forest_chart(results: Results, against: str, name: str) -> Chart | None:
 
 def _rows(results: Results, found: Sequence[Difference]) -> list[tuple[str, str]]:
     """(model, scene), models by rank, the mean last."""
-    models, scenes = results.ranked_models(), [*(s.name for s in results.scenes), MEAN]
+    models, scenes = results.ranked_models(twins=False), [*(s.name for s in results.scenes), MEAN]
     present = {(d.model, d.scene) for d in found}
     rows = [(m, s) for m in models for s in scenes if (m, s) in present]
     return rows if len(rows) <= MOST_ROWS else [(m, s) for m, s in rows if s == MEAN] or rows

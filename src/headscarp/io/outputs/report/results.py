@@ -1,4 +1,4 @@
-"""Results of an evaluation as they lie in `results.json`: checked once, typed from then on."""
+"""Results of an evaluation as they lie in a file a split: checked once, typed from then on."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ def _finite(value: Any) -> Any:
 
 
 Number = Annotated[float | None, BeforeValidator(_finite)]
+
+
+TWIN = "+calibrated"
+"""Ends the name of a model whose scores were turned into coverages."""
 
 
 class _Model(BaseModel):
@@ -220,9 +224,13 @@ class Results(_Model):
         same = sum(label == labels[scene] for label in labels.values()) > 1
         return f"{labels[scene]}, {scene}" if same else labels[scene]
 
-    def ranked_models(self) -> tuple[str, ...]:
-        """Names of models, highest mean AUC first; only for their order in tables and charts."""
-        return tuple(sorted((m.name for m in self.models), key=lambda name: (-self._mean("auc", name), name)))
+    def ranked_models(self, *, twins: bool = True) -> tuple[str, ...]:
+        """Names of models, highest mean AUC first; only for their order in tables and charts.
+
+        A calibrated twin ranks pixels as its model does, and is left out where ranking is shown.
+        """
+        names = [m.name for m in self.models if twins or not m.name.endswith(TWIN)]
+        return tuple(sorted(names, key=lambda name: (-self._mean("auc", name), name)))
 
     def _mean(self, metric: str, model: str) -> float:
         found = [self.estimate(metric, model, s.name).value for s in self.scenes]

@@ -42,7 +42,7 @@ PAPER_PANELS: tuple[tuple[str, str, Profile], ...] = (
 
 def auc_chart(results: Results, name: str) -> Chart | None:
     """The paper's Figure 6 for these results: AUC on all pixels by model and scene, with intervals."""
-    models = results.ranked_models()
+    models = results.ranked_models(twins=False)
     scenes = [s for s in results.scenes if any(results.estimate("auc", m, s.name).value is not None for m in models)]
     if not scenes or (len(scenes) > MOST_PANELS and any(s.ceiling_auc is not None for s in scenes)):
         return None
@@ -96,7 +96,7 @@ def overall_chart(results: Results, name: str) -> Chart | None:
     scenes = _paper_scenes(results)
     if not scenes:
         return None
-    models, seen = results.ranked_models(), looks([m.name for m in results.models])
+    models, seen = results.ranked_models(twins=False), looks([m.name for m in results.models])
     with drawing(2.2 + 1.9 * len(PAPER_PANELS), 1.3 + 0.27 * len(models)) as figure:
         panels = figure.subplots(1, len(PAPER_PANELS))
         for number, (axes, (title, metric, profile)) in enumerate(zip(panels, PAPER_PANELS, strict=True)):
@@ -145,7 +145,7 @@ def ceiling_chart(results: Results, name: str) -> Chart | None:
     worlds = [s for s in results.scenes if s.ceiling_auc is not None]
     if not worlds:
         return None
-    models, seen = results.ranked_models(), looks([m.name for m in results.models])
+    models, seen = results.ranked_models(twins=False), looks([m.name for m in results.models])
     with drawing(8.6, 1.6 + 0.36 * len(worlds) + 0.2 * -(-len(models) // 4)) as figure:
         axes = figure.subplots()
         rows_axes(axes, [shortened(results.short(s.name), 44) for s in worlds], named=True)

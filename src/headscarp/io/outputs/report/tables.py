@@ -64,6 +64,10 @@ def cell(found: Estimate, digits: int = 3, *, best: bool = False, over: float | 
     return Cell(number(found.value, digits), between, best)
 
 
+OF_COVERAGES = frozenset({"area_ratio", "brier", "brier_skill", "log_loss", "ece"})
+"""What a calibration changes; the order of pixels it leaves alone."""
+
+
 def auc_table(results: Results, ground: str = ALL_GROUND) -> Table:
     """AUC of models by scene; with the ceiling of worlds in the head."""
     beneath = {
@@ -113,7 +117,7 @@ def paper_table(results: Results) -> Table | None:
     rows = [
         _paper_row(results, scene.name, model)
         for scene in results.scenes
-        for model in results.ranked_models()
+        for model in results.ranked_models(twins=False)
         if (scene.name, model) in judged
     ]
     note = (
@@ -132,7 +136,7 @@ def difference_tables(results: Results) -> tuple[Table, ...]:
 def _differences(results: Results, against: str, metric: str) -> Table:
     found = {(d.model, d.scene): d for d in results.differences if (d.against, d.metric) == (against, metric)}
     scenes = [s for s in (MEAN, *(s.name for s in results.scenes)) if any(scene == s for _, scene in found)]
-    models = [m for m in results.ranked_models() if any(model == m for model, _ in found)]
+    models = [m for m in results.ranked_models(twins=metric in OF_COVERAGES) if any(model == m for model, _ in found)]
     rows = [Row((m,), tuple(_difference(found.get((m, s))) for s in scenes)) for m in models]
     note = f"Each model less {against}, with the interval over resampled ground; undecided where that holds zero."
     heads = (("model", ""), *((results.short(s), "") for s in scenes))
@@ -206,7 +210,7 @@ def _by_scene(
     distance: Callable[[float], float] | None = None,
 ) -> Table:
     """Models by scenes, the best of each column marked; `distance` says how far a value is from the best one."""
-    models = results.ranked_models()
+    models = results.ranked_models(twins=metric in OF_COVERAGES)
     scenes = [s.name for s in results.scenes]
     if any(row.scene == MEAN and metric in row.metrics and row.ground == ground for row in results.scores):
         scenes.insert(0, MEAN)
