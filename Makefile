@@ -28,7 +28,7 @@ demo: setup ## a quake, its ShakeMap, the map, a revision: the whole service on 
 	@$(BIN)/headscarp demo $(if $(EVENT),--event $(EVENT))
 
 test: setup ## the tests, under 20 minutes on two cores
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-all: setup ## all tests, those marked slow included
 	@$(BIN)/python -m pytest
@@ -47,8 +47,9 @@ fmt: setup ## format the code
 bench: setup ## speed, as ratios to limits measured in the same run
 	@failed=0; for name in terrain distance flow warp labels cube respond; do $(BIN)/python -m bench.$$name || failed=1; done; exit $$failed
 
-figures: setup ## draw the figures of docs/indicators.md: maps of a synthetic world, landslide frequencies
+figures: setup ## draw the figures of docs/indicators.md and docs/learning.md
 	@$(BIN)/python -m infra.figures.indicators
+	@$(BIN)/python -m infra.figures.evaluation --selection docs/results/selection.json
 
 kill-demo: setup ## kill the demo at random moments and count what it publishes (long)
 	@$(BIN)/python infra/proofs/kill_demo.py

@@ -13,12 +13,15 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from headscarp.demo.postgres import find_postgres, start_postgres
 from headscarp.demo.prefect_server import PrefectServer, deploy, make_pool, start_prefect, start_worker
 from headscarp.demo.processes import Supervisor, marked, tail
+from headscarp.demo.services import ROOT
 from headscarp.errors import Unavailable
 from tests.conftest import need
+from tests.pipeline.grounds import make_ground, part
 
 pytestmark = pytest.mark.service
 
@@ -44,6 +47,10 @@ deployments:
     entrypoint: flow_file.py:write
     work_pool:
       name: pool
+  - name: prebuild
+    entrypoint: {flows}/prebuild.py:prebuild
+    work_pool:
+      name: pool
 """
 
 
@@ -57,26 +64,40 @@ def call(server: PrefectServer, method: str, path: str, **json: Any) -> Any:
     return answer.raise_for_status().json()
 
 
+def run_deployment(server: PrefectServer, name: str, **parameters: Any) -> str:
+    """Ask for a run of a deployment and wait for its end; its last state."""
+    deployment = call(server, "GET", f"/deployments/name/{name}")
+    run = call(
+        server, "POST", f"/deployments/{deployment['id']}/create_flow_run",
+        parameters=parameters, state={"type": "SCHEDULED"},
+    )  # fmt: skip
+    deadline, state = time.monotonic() + 180, "SCHEDULED"
+    while state not in {"COMPLETED", "FAILED", "CRASHED"} and time.monotonic() < deadline:
+        time.sleep(0.5)
+        state = call(server, "GET", f"/flow_runs/{run['id']}")["state_type"]
+    return str(state)
+
+
 def test_deploy_and_run(tmp_path: Path) -> None:
+    """A small flow with the worker's environment; then the flow that fills the lattice ahead of time."""
+    ground = make_ground(tmp_path / "ground", height=200, width=200)
+    absent = {name: {"absent": "not in the test"} for name in ("soil", "ndvi", "rivers")}
+    (tmp_path / "sources.yaml").write_text(yaml.safe_dump({"layers": {**ground.layers, **absent}}))
     (tmp_path / "flow_file.py").write_text(textwrap.dedent(FLOW))
-    (tmp_path / "prefect.yaml").write_text(PREFECT_YAML.format(folder=tmp_path))
+    (tmp_path / "prefect.yaml").write_text(PREFECT_YAML.format(folder=tmp_path, flows=ROOT / "flows"))
+    settings = {"HEADSCARP_STORE": str(tmp_path / "store"), "HEADSCARP_SOURCES": str(tmp_path / "sources.yaml")}
     with Supervisor(tmp_path / "demo") as supervisor:
         server = start_prefect(supervisor)
         make_pool(server, "pool")
         deploy(server, tmp_path / "prefect.yaml")
-        worker = start_worker(supervisor, server, "pool", env={"GREETING": "!"})
-        deployment = call(server, "GET", "/deployments/name/write/local")
+        worker = start_worker(supervisor, server, "pool", env={"GREETING": "!", **settings})
         output = tmp_path / "output.txt"
-        run = call(
-            server, "POST", f"/deployments/{deployment['id']}/create_flow_run",
-            parameters={"path": str(output), "text": "done"}, state={"type": "SCHEDULED"},
-        )  # fmt: skip
-        deadline, state = time.monotonic() + 90, "SCHEDULED"
-        while state not in {"COMPLETED", "FAILED", "CRASHED"} and time.monotonic() < deadline:
-            time.sleep(0.5)
-            state = call(server, "GET", f"/flow_runs/{run['id']}")["state_type"]
-        assert state == "COMPLETED", tail(worker.log)
+        assert run_deployment(server, "write/local", path=str(output), text="done") == "COMPLETED", tail(worker.log)
         assert output.read_text() == "done!"
+        box = part(10, 10, 50, 50).geographic_extent.boundingbox
+        state = run_deployment(server, "prebuild/prebuild", bbox=[box.left, box.bottom, box.right, box.top])
+        assert state == "COMPLETED", tail(worker.log)
+        assert len(list((tmp_path / "store/lattice").glob("*/32634/blocks/*.json"))) == 1
         assert (tmp_path / "demo" / "prefect" / "prefect.db").exists()
     assert marked(tmp_path / "demo") == []
 

@@ -123,6 +123,7 @@ def test_no_such_gpu() -> None:
         Placement.here("cuda" if not torch.cuda.is_available() else f"cuda:{torch.cuda.device_count()}")
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_network(tmp_path: Path) -> None:
     """Each draws half of every batch; gradients are averaged, so both hold the same weights."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
