@@ -80,6 +80,7 @@ def run_deployment(server: PrefectServer, name: str, **parameters: Any) -> str:
 
 def test_deploy_and_run(tmp_path: Path) -> None:
     """A small flow with the worker's environment; then the flow that fills the lattice ahead of time."""
+    (tmp_path / "ground").mkdir()
     ground = make_ground(tmp_path / "ground", height=200, width=200)
     absent = {name: {"absent": "not in the test"} for name in ("soil", "ndvi", "rivers")}
     (tmp_path / "sources.yaml").write_text(yaml.safe_dump({"layers": {**ground.layers, **absent}}))
