@@ -99,12 +99,17 @@ def _write(results: dict[str, Any], folder: Path, *, quiet: bool) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{results['split']}.json"
-    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(_short(results)) + "\n", encoding="utf-8")
     splits = {name: folder / f"{name}.json" for name in get_args(Split)}
     first, *more = (json.loads(p.read_text(encoding="utf-8")) for p in splits.values() if p.is_file())
     page = write_report(first, folder, more=more)
     if not quiet:
         out.print(str(page), highlight=False, soft_wrap=True)
+
+
+def _short(results: dict[str, Any]) -> Any:
+    """With six significant digits, which is more than any interval is worth."""
+    return json.loads(json.dumps(results), parse_float=lambda text: float(f"{float(text):.6g}"))
 
 
 def _show(results: dict[str, Any]) -> None:
