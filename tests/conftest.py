@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,12 @@ def need(path: Path, what: str, *, installed_by_ci: bool = True) -> Path:
     if installed_by_ci and os.environ.get("CI") == "true":
         pytest.fail(message)
     pytest.skip(message)
+
+
+@pytest.fixture
+def record_property(record_property: Callable[[str, object], None]) -> Callable[[str, object], None]:
+    """As pytest's, in words: numbers of numpy do not travel between test processes."""
+    return lambda name, value: record_property(name, str(value))
 
 
 @pytest.fixture(scope="session")

@@ -120,6 +120,31 @@ def test_a_calibration_is_the_curve_of_the_score_and_keeps_what_is_unknown() -> 
     np.testing.assert_allclose(whole, expected, atol=1e-7)
 
 
+def test_flat_ground_has_none_and_steeper_or_unknown_ground_is_left_alone() -> None:
+    torch.manual_seed(0)
+    calibrated, network = replace(manifest_of(), calibration=CURVE, quantity="coverage"), build_network(manifest_of())
+    stack = STACK * np.array([4.0, 1.0], np.float32)[:, None, None]
+    stack[0, 3, 4] = np.nan
+    event = EventStatistics.of({"slope": stack[0], "pga": stack[1]})
+    with_flats = score(network.eval(), calibrated, stack, statistics=event)
+    found = score(network.eval(), replace(calibrated, flat_degrees=2.0), stack, statistics=event)
+    flat = stack[0] <= 2.0
+    assert 0.2 < flat.mean() < 0.8
+    assert (found[flat] == 0).all() and (with_flats[flat] > 0).any()
+    np.testing.assert_array_equal(found[~flat], with_flats[~flat])
+    assert np.isnan(found[3, 4])
+    batch = score(network.eval(), replace(calibrated, flat_degrees=2.0), stack[None], statistics=event)
+    np.testing.assert_array_equal(batch[0], found)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"flat_degrees": 2.0}, {"flat_degrees": 9.0, "calibration": CURVE, "quantity": "coverage"}]
+)
+def test_a_flat_limit_needs_a_calibration_and_is_low(wrong: dict[str, object]) -> None:
+    with pytest.raises(BadBundle, match="flat_degrees"):
+        replace(manifest_of(), **wrong)  # type: ignore[arg-type]
+
+
 def test_a_calibrated_bundle_says_coverage(tmp_path: Path) -> None:
     model = LocalPredictor(*load_bundle(write_bundle(tmp_path, calibration=CURVE, members=2)))
     assert (model.quantity, model.manifest.calibration) == ("coverage", CURVE)

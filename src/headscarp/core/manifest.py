@@ -18,9 +18,13 @@ from headscarp.core.tiling import CropPlan
 from headscarp.errors import BadBundle
 
 FORMAT = "headscarp-bundle/3"
-OLDER: Mapping[str, Mapping[str, Any]] = {"headscarp-bundle/2": {"calibration": None, "members": 1, "gate_px": 0}}
+OLDER: Mapping[str, Mapping[str, Any]] = {
+    "headscarp-bundle/2": {"calibration": None, "members": 1, "gate_px": 0, "flat_degrees": 0.0}
+}
 """Formats that are still read, and what the fields they lack meant."""
 MOST_MEMBERS = 32
+FLATTEST = 5.0
+"""Degrees; landslides start on steeper ground."""
 DEEPEST = 16
 """Channels of the deepest features, as a multiple of the architecture's width."""
 MANIFEST_FILE = "manifest.json"
@@ -83,6 +87,8 @@ class Manifest:
     """Side of the windows over whose features the event's channel gate is averaged; 0: every window makes its own."""
     calibration: Calibration | None = None
     """From the score to the share of the pixel that is expected to be landslide; None where nobody has fitted one."""
+    flat_degrees: float = 0.0
+    """Ground no steeper than this has coverage 0, as in the model of the USGS; only with a calibration."""
     quantity: Quantity = "score"
     """Coverage with a calibration, score without."""
     weights_sha256: str = ""
@@ -198,7 +204,7 @@ def _expect_types(plain: Mapping[str, Any]) -> None:
     """JSON types of the manifest's own fields."""
     lists = ("inputs", "required", "absolute", "trained_on", "attribution")
     kinds = dict.fromkeys(lists, list) | {"synthetic": bool, "architecture": dict, "plan": dict}
-    kinds |= {"members": int, "gate_px": int}
+    kinds |= {"members": int, "gate_px": int, "flat_degrees": float}
     for name, value in plain.items():
         kind = kinds.get(name, str)
         if name != "calibration" and type(value) is not kind:
@@ -265,6 +271,11 @@ def _problems(manifest: Manifest) -> dict[str, bool]:
         f"unknown quantity {manifest.quantity!r}": manifest.quantity not in get_args(Quantity),
         f"quantity {manifest.quantity!r} {'with' if manifest.calibration else 'without'} a calibration": (
             (manifest.quantity == "coverage") != (manifest.calibration is not None)
+        ),
+        f"expected flat_degrees 0, or up to {FLATTEST} with a calibration and slope among the required channels, "
+        f"found {manifest.flat_degrees}": not (
+            manifest.flat_degrees == 0
+            or (0 < manifest.flat_degrees <= FLATTEST and manifest.calibration and "slope" in manifest.required)
         ),
         f"expected 1 to {MOST_MEMBERS} members, found {manifest.members}": not 1 <= manifest.members <= MOST_MEMBERS,
         f"expected gate_px 0, or a multiple of 4 from 32 to {manifest.plan.size}, found {manifest.gate_px}": not (

@@ -245,6 +245,9 @@ def score(
         scores = network(windows, on_device, ranks=ranks)[:, 0, :height, :width].cpu().numpy()
     if manifest.calibration is not None:
         scores = manifest.calibration(scores).astype(np.float32)
+    if manifest.flat_degrees:
+        slope = stack[..., manifest.channels.index("slope"), :, :].reshape(scores.shape)
+        scores = np.where(slope <= manifest.flat_degrees, np.float32(0.0), scores)
     required = [manifest.channels.index(name) for name in sorted(manifest.required)]
     known = np.isfinite(stack[..., required, :, :]).all(axis=-3)
     return np.where(known, scores.reshape(known.shape), np.float32(np.nan)).astype(np.float32)

@@ -119,7 +119,8 @@ def _quantity(manifest: Manifest, options: TrainOptions) -> str:
     return (
         f"**The output is areal coverage**: the share of a pixel expected to be landslide; its mean over 8 x 8 px is "
         f"the\ncoverage at 250 m. The network was {trained}; a {manifest.calibration.method} curve fitted on ground "
-        "it was not trained on turns its score into coverage."
+        "it was not trained on turns its score into coverage. "
+        f"Ground no steeper than {manifest.flat_degrees:g} degrees has coverage 0."
     )
 
 

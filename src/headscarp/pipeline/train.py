@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
+from headscarp.core.learning.calibration import Calibration
 from headscarp.core.learning.statistics import auc, average_precision, prevalence
 from headscarp.core.manifest import Architecture, Manifest
 from headscarp.core.pci.table import Table
@@ -37,6 +39,8 @@ SCORES_FILE = "scores.json"
 NETWORK_FOLDER = "network"
 """Of checkpoints, shared with evaluations that use the same scratch."""
 LEVEL: Level = "typical"
+FLAT_DEGREES = 2.0
+"""As in Nowicki Jessee et al. 2018 (doi:10.1029/2017JF004494) as the USGS runs it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,8 +195,15 @@ def _calibrated(
     left_out = []
     for scene, scores in judged:
         others = [pair for pair in pairs if pair[1].name != scene.name]
-        left_out.append((scores, covered(scores, fit_calibration(others, level=LEVEL)), scene))
-    return replace(trained.manifest, calibration=fit_calibration(pairs, level=LEVEL), quantity="coverage"), left_out
+        left_out.append((scores, _coverage(scores, fit_calibration(others, level=LEVEL), scene), scene))
+    curve = fit_calibration(pairs, level=LEVEL)
+    return replace(trained.manifest, calibration=curve, flat_degrees=FLAT_DEGREES, quantity="coverage"), left_out
+
+
+def _coverage(scores: Raster, curve: Calibration, scene: Scene) -> Raster:
+    """What a bundle with this curve would say of a scene."""
+    (slope,) = scene.read(("slope",))
+    return np.where(slope <= FLAT_DEGREES, np.float32(0.0), covered(scores, curve))
 
 
 def _world_scores(job: _Job, seed: int, trained: Trained, manifest: Manifest) -> Attributes:
@@ -200,7 +211,7 @@ def _world_scores(job: _Job, seed: int, trained: Trained, manifest: Manifest) ->
     subject = job.world(seed)
     scores = trained.score(subject.scene)
     assert manifest.calibration is not None  # noqa: S101
-    found = scene_scores(scores, covered(scores, manifest.calibration), subject.scene)
+    found = scene_scores(scores, _coverage(scores, manifest.calibration, subject.scene), subject.scene)
     options = WorldOptions(shape=job.settings.world_shape, ceiling_draws=job.settings.ceiling_draws)
     ceiling = world_ceiling(seed, subject, options, job.room)
     return {"trained": "on others"} | found | {name: round(value, 4) for name, value in ceiling.items()}
