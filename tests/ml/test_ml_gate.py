@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from headscarp.core.gate import EventGate
-from headscarp.core.manifest import MANIFEST_FILE, Architecture, Configuration, Manifest
+from headscarp.core.manifest import MANIFEST_FILE, OLDER, Architecture, Configuration, Manifest
 from headscarp.core.normalisation import EventStatistics
 from headscarp.core.tiling import YX, CropPlan, Window, read_padded
 from headscarp.errors import BadBundle, BadRequest, InvalidInput
@@ -166,8 +166,7 @@ def test_sides_that_cannot_be(tmp_path: Path, side: Any) -> None:
 def test_the_format_before_has_no_gate_of_the_event(tmp_path: Path) -> None:
     path = write_bundle(tmp_path) / MANIFEST_FILE
     plain = json.loads(path.read_text()) | {"format": "headscarp-bundle/2"}
-    for name in ("members", "calibration", "gate_px"):
-        del plain[name]
+    plain = {name: value for name, value in plain.items() if name not in OLDER["headscarp-bundle/2"]}
     path.write_text(json.dumps(plain))
     assert Manifest.load(path.parent).gate_px == 0
     path.write_text(json.dumps(plain | {"gate_px": 64}))

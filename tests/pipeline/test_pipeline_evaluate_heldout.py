@@ -52,12 +52,11 @@ def test_a_killed_run_goes_on_without_fitting_again(folds: tuple[Fold, ...], tmp
 def test_a_map_cut_off_in_the_middle_is_made_again(folds: tuple[Fold, ...], tmp_path: Path) -> None:
     held_out([contender("fake")], folds, tmp_path, progress=silent)
     path = next(tmp_path.rglob("b.npy"))
-    path.rename(path.with_name("b.npy.part"))
+    path.rename(path.with_name("b.npy.4711.part"))
     again = contender("fake")
     held_out([again], folds, tmp_path, progress=silent)
     assert len(again.learner.fitted) == 1  # type: ignore[attr-defined]
     assert path.is_file()
-    assert not path.with_name("b.npy.part").exists()
 
 
 def test_another_identity_is_another_model(folds: tuple[Fold, ...], tmp_path: Path) -> None:

@@ -70,6 +70,15 @@ def test_metrics_are_those_of_scikit_learn_on_the_same_pixels(case: Case, scores
     assert row["success_10"] == pytest.approx(order[: truth.size // 10].sum() / truth.sum(), abs=1e-3)
 
 
+def test_coarse_cells_count_in_the_area_by_what_is_landslide_of_them(case: Case, scores: np.ndarray) -> None:
+    whole, part = (
+        honest_row(scores, replace(case, scene=replace(case.scene, filled=filled)), ALL, "coverage")
+        for filled in (1.0, 0.25)
+    )
+    assert value_of(part["area_ratio"]) == pytest.approx(4 * value_of(whole["area_ratio"]), rel=1e-4)
+    assert part["auc"] == whole["auc"], "the order of pixels is another matter"
+
+
 def test_matched_ground_takes_what_slope_knows_away(case: Case) -> None:
     slope, pga = case.scene.stack
     row = honest_row(slope / 90, case, "slope-matched", "score")

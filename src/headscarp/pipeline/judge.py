@@ -97,6 +97,7 @@ def scene_facts(scene: Scene) -> Attributes:
         "synthetic": scene.synthetic,
         "pixels": pixels,
         "slide_pixels": slides,
+        "filled": scene.filled,
         "prevalence": round(slides / pixels, DIGITS),
     }
 
@@ -135,14 +136,16 @@ def honest_row(scores: Raster, case: Case, ground: str, quantity: Quantity) -> A
         **{f"success_{round(100 * share)}": rounded(rate) for share, rate in ranking.success},
     }
     if quantity == "coverage" and ground != MATCHED:
-        row |= _coverage(counted, counts, case.options)
+        row |= _coverage(scores, case, scored)
     if quantity == "coverage" and ground == ALL:
         row["brier_skill_250m"] = _cell_skill(scores, case)
     return row
 
 
-def _coverage(counted: Tally, counts: BlockCounts, options: JudgeOptions) -> Attributes:
-    found = coverage_scores(counted)
+def _coverage(scores: Raster, case: Case, scored: Mask) -> Attributes:
+    """What concerns the areas: a landslide pixel counts as much as is landslide of it."""
+    areas, options = case.scene.slides * case.scene.filled, case.options
+    found, counts = coverage_scores(tally(scores, areas, scored)), count_blocks(scores, areas, case.blocks, scored)
     return {
         "brier": with_interval(found.brier, counts, bootstrap.brier, options),
         "brier_skill": rounded(found.brier_skill),
@@ -154,7 +157,7 @@ def _coverage(counted: Tally, counts: BlockCounts, options: JudgeOptions) -> Att
 
 def _cells(scores: Raster, case: Case) -> Tally:
     cells = aggregate(scores, case.scene.slides, case.scene.known)
-    return tally(cells.score, cells.coverage)
+    return tally(cells.score, cells.coverage * case.scene.filled)
 
 
 def _cell_skill(scores: Raster, case: Case) -> Number:

@@ -63,6 +63,7 @@ class SceneFacts(_Model):
     pixels: int
     slide_pixels: int
     prevalence: Number = None
+    filled: float = 1.0
     title: str | None = None
     ceiling_auc: Number = None
     ceiling_se: Number = None

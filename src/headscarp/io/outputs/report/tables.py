@@ -89,7 +89,8 @@ def precision_table(results: Results) -> Table:
 def area_table(results: Results) -> Table:
     """Predicted over observed landslide area, for models that predict one."""
     note = "Predicted over observed landslide area; 1 is right, above 1 is too much. Scores without a unit have none."
-    return _by_scene(results, "area_ratio", "Area ratio", note, {}, digits=2, distance=_from_one)
+    beneath = {s.name: f"a landslide pixel counts as {s.filled:.2f}" for s in results.scenes if s.filled < 1}
+    return _by_scene(results, "area_ratio", "Area ratio", note, beneath, digits=2, distance=_from_one)
 
 
 def other_grounds(results: Results) -> tuple[Table, ...]:
